@@ -1,0 +1,1 @@
+"""Command-line commands: each parses its options, calls the core, renders and exits."""

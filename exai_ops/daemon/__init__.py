@@ -1,0 +1,1 @@
+"""The daemon: protocol, sessions, dispatch, permits, HTTP application and life cycle."""

@@ -1,0 +1,1 @@
+"""The monitor: events, ring buffer, aggregates."""

@@ -1,0 +1,1 @@
+"""The providers of chat completions: one HTTP client, two dialects, resilience, a simulator."""

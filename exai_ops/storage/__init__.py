@@ -1,0 +1,1 @@
+"""Durable state behind one contract; SQLite is the embedded default."""

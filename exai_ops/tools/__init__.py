@@ -1,0 +1,1 @@
+"""Tools that the daemon serves, and the way to write one."""
