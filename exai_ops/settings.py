@@ -91,10 +91,14 @@ class Variable:
         return words + unit + self._range()
 
     def _range(self) -> str:
-        low, high = (None if n is None else f"{n:g}" for n in (self.minimum, self.maximum))
+        low, high = (None if n is None else _plain(n) for n in (self.minimum, self.maximum))
         if low is not None and high is not None:
             return f" from {low} to {high}"
         return f", at least {low}" if low is not None else ""
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if number == int(number) else str(number)
 
 
 def _var(
@@ -352,7 +356,7 @@ def _show(variable: Variable) -> str:
     if variable.kind == "bool":
         return "true" if value else "false"
     if variable.kind == "float":
-        return f"{value:g}"
+        return _plain(value)
     return ",".join(value) if variable.kind == "list" else str(value)
 
 

@@ -119,5 +119,7 @@ class Storage(Protocol):
     async def messages(self, conversation_id: str) -> list[StoredMessage] | None:
         """All messages in order, or None when there is no such conversation."""
 
-    async def prune(self, *, results_before: float, conversations_before: float, sessions_before: float) -> int:
+    async def prune(
+        self, *, results_before: float, conversations_before: float, sessions_before: float
+    ) -> int:
         """Drop finished calls, conversations and sessions whose last use is older; return how many rows."""
