@@ -61,9 +61,13 @@ class Dialect:
         code = fault.code or self._code_for(fault.status or 500)
         return self.error(code, status=fault.status)
 
+    def has_code(self, fault: Fault) -> bool:
+        """Whether the fault's code is this vendor's; a status that comes with it excuses any."""
+        return fault.code is None or fault.status is not None or fault.code in self.errors
+
     def check(self, fault: Fault) -> None:
-        """Raises FaultError for a code that this vendor does not have, unless a status comes with it."""
-        if fault.code is not None and fault.status is None and fault.code not in self.errors:
+        """Raises FaultError for a code that this vendor does not have."""
+        if not self.has_code(fault):
             raise FaultError("code", f"{fault.code} is not one of {self.name}: {', '.join(self.errors)}")
 
     def models(self) -> bytes:
