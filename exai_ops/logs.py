@@ -97,7 +97,7 @@ def configure(settings: Settings, *, stream: TextIO | None = None) -> None:
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False,
+        cache_logger_on_first_use=True,  # safe to configure again: levels and handlers live in logging
     )
 
 

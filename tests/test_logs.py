@@ -41,7 +41,8 @@ def test_a_secret_is_masked_wherever_it_is(log_format: str) -> None:
     out = io.StringIO()
     configured(out, log_format=log_format)
     log = logs.get_logger("exai")
-    log.info(" ".join(("message", CANARY)), nested={"deep": [CANARY, {"a": CANARY}]}, flat=CANARY)
+    message = f"message {CANARY}"
+    log.info(message, nested={"deep": [CANARY, {"a": CANARY}]}, flat=CANARY)
     logging.getLogger("uvicorn.error").warning("args %s %r", CANARY, {"k": CANARY})
     try:
         fail()

@@ -1,0 +1,68 @@
+# One command each, from a bare clone with Python 3.11 or newer, git and make.
+#
+#   make serve ARGS="--simulate"    start the daemon
+#   make test                       what CI runs
+#
+# PYTHON=... chooses the interpreter that .venv is made from.
+
+MAKEFLAGS += --no-print-directory
+PY := .venv/bin/python
+
+# The first python that is new enough. Variables that would make it import from elsewhere are dropped.
+define find_python
+unset PYTHONHOME PYTHONPATH PYTHONSTARTUP __PYVENV_LAUNCHER__; \
+for python in $(if $(PYTHON),"$(PYTHON)",python3 python3.14 python3.13 python3.12 python3.11); do \
+  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then break; fi; \
+  python=; \
+done; \
+if [ -z "$$python" ]; then \
+  echo 'exai: error: no Python 3.11 or newer $(if $(PYTHON),at "$(PYTHON)",on the PATH); try make PYTHON=/path/to/python' >&2; \
+  exit 2; \
+fi
+endef
+
+.PHONY: help serve venv venv-dev test lint format bench lock clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+serve: venv
+	@exec $(PY) -m exai_ops serve $(ARGS)
+
+venv:
+	@$(find_python); exec "$$python" .ci/environment.py runtime $(if $(PYTHON),--rebuild-for "$$python")
+
+# After venv, so that make -j never builds one folder twice at once.
+venv-dev: venv
+	@$(find_python); exec "$$python" .ci/environment.py dev
+
+lint: venv-dev
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+	$(PY) -c 'from importlinter.cli import lint_imports_command as main; main()'
+
+test: lint
+	$(PY) -m pytest $(ARGS)
+
+format: venv-dev
+	$(PY) -m ruff check --fix
+	$(PY) -m ruff format
+
+bench: venv-dev
+	@exec $(PY) -m benchmarks $(ARGS)
+
+UV_COMPILE = compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
+  --no-annotate --custom-compile-command 'make lock' pyproject.toml
+
+# Newest versions that pyproject.toml allows; the dev lock holds the runtime's versions and more.
+lock:
+	@$(find_python); set -e; \
+	test -x .venv-lock/bin/uv || { "$$python" -m venv --clear .venv-lock; .venv-lock/bin/python -m pip install -q uv; }; \
+	.venv-lock/bin/uv pip $(UV_COMPILE) --upgrade --group pyproject.toml:build -o requirements.lock >/dev/null; \
+	.venv-lock/bin/uv pip $(UV_COMPILE) --upgrade --group pyproject.toml:dev -c requirements.lock \
+	  -o requirements-dev.lock >/dev/null
+
+clean:
+	rm -rf .venv .venv-lock build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find exai_ops tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
