@@ -14,7 +14,9 @@ def utc_iso(timestamp: float) -> str:
 
     Raises ValueError or OverflowError outside of the years 1 to 9999.
     """
-    seconds, milliseconds = divmod(int(timestamp * 1000 + 0.5) if timestamp >= 0 else _nearest(timestamp), 1000)
+    seconds, milliseconds = divmod(
+        int(timestamp * 1000 + 0.5) if timestamp >= 0 else _nearest(timestamp), 1000
+    )
     return _second(seconds) + _MILLISECONDS[milliseconds]
 
 

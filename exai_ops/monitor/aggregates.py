@@ -1,0 +1,207 @@
+"""Running totals of events by type, function and direction, and the statistics read from them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, Final, TypeAlias
+
+from exai_ops.monitor.events import RawEvent
+from exai_ops.monitor.histogram import Histogram
+
+MAX_SERIES: Final = 1_000
+"""Series beyond it are counted under ``OTHER``, so that a name made per request cannot eat the memory."""
+
+OTHER: Final = "(other)"
+
+SeriesKey: TypeAlias = tuple[str, str, str]
+"""Connection type, function, direction."""
+
+
+MALFORMED: Final = (TypeError, ValueError, OverflowError)
+"""What counting an event raises when its values are none that can be counted."""
+
+_KEY: Final[Callable[[RawEvent], SeriesKey]] = itemgetter(1, 4, 2)
+
+
+class Series:
+    """Totals of the events that share a key."""
+
+    __slots__ = ("count", "data_size_bytes", "durations_ms", "errors", "last_timestamp")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.data_size_bytes = 0
+        self.errors = 0
+        self.last_timestamp = 0.0
+        self.durations_ms = Histogram()
+
+    def add(self, events: Sequence[RawEvent]) -> None:
+        """Count events of one key. Raises one of ``MALFORMED``, having counted none of them."""
+        size = sum([event[5] for event in events])
+        errors = sum([event[7] is not None or event[2] == "error" for event in events])
+        durations = [event[6] for event in events if event[6] is not None]
+        if durations:
+            self.durations_ms.add_all(durations)
+        self.count += len(events)
+        self.data_size_bytes += size
+        self.errors += errors
+        self.last_timestamp = events[-1][0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypeStats:
+    """Statistics of one connection type, under the names that an export shows.
+
+    Attributes:
+        total_sent_bytes, total_received_bytes: Over the directions ``send`` and ``receive``.
+        total_errors: Events with an error, and those of the direction ``error``.
+        avg_response_time_ms: Over the events that have one; None when none has.
+        last_event_timestamp: Seconds since the epoch, None before the first event.
+        active_connections: Connections whose scope is open now.
+    """
+
+    total_events: int = 0
+    total_sent_bytes: int = 0
+    total_received_bytes: int = 0
+    total_errors: int = 0
+    avg_response_time_ms: float | None = None
+    last_event_timestamp: float | None = None
+    active_connections: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """As exported."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesStats:
+    """Statistics of one function and direction of a connection type.
+
+    Attributes:
+        p50_ms, p95_ms, p99_ms: Within ``histogram.RELATIVE_ERROR``; None when no event has a response time.
+        timed: How many events have a response time.
+        total_ms: Exact sum of the response times.
+    """
+
+    connection_type: str
+    function_name: str
+    direction: str
+    count: int
+    data_size_bytes: int
+    errors: int
+    timed: int
+    total_ms: float
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    last_event_timestamp: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class Aggregates:
+    """All series. Not thread-safe: its owner holds a lock."""
+
+    def __init__(self) -> None:
+        self._series: dict[SeriesKey, Series] = {}
+
+    def add(self, events: Sequence[RawEvent]) -> Sequence[RawEvent]:
+        """Count events, and return those that could be counted, in their order.
+
+        Grouped by key first, for what is done once a group is not paid once an event: half the price.
+        """
+        try:
+            groups = _grouped(events)
+        except TypeError:  # a name that cannot be hashed
+            return [event for event in events if self._add_one(event)]
+        refused: list[RawEvent] = []
+        for key, group in groups.items():
+            series = self._series.get(key) or self._begin(key)
+            try:
+                series.add(group)
+            except MALFORMED:
+                refused += [event for event in group if not self._add_one(event)]
+        return [event for event in events if event not in refused] if refused else events
+
+    def _add_one(self, event: RawEvent) -> bool:
+        key = _KEY(event)
+        try:
+            (self._series.get(key) or self._begin(key)).add((event,))
+        except MALFORMED:
+            return False
+        return True
+
+    def _begin(self, key: SeriesKey) -> Series:
+        if len(self._series) >= 2 * MAX_SERIES:
+            key = (OTHER, OTHER, OTHER)
+        elif len(self._series) >= MAX_SERIES:
+            key = (key[0], OTHER, key[2])
+        return self._series.setdefault(key, Series())
+
+    def by_type(self, active: Mapping[str, int]) -> dict[str, TypeStats]:
+        """Statistics of every type seen; ``active`` holds the open connections."""
+        groups: dict[str, list[tuple[str, Series]]] = {name: [] for name in active}
+        for (connection_type, _, direction), series in self._series.items():
+            groups.setdefault(connection_type, []).append((direction, series))
+        return {name: _type_stats(group, active.get(name, 0)) for name, group in sorted(groups.items())}
+
+    def by_series(self) -> list[SeriesStats]:
+        """Statistics of every series, sorted by its key."""
+        return [
+            _series_stats(key, series) for key, series in sorted(self._series.items(), key=lambda s: s[0])
+        ]
+
+    def durations_ms(self, connection_type: str, direction: str | None = None) -> Histogram:
+        """Response times of a type, over its functions, as one new histogram."""
+        merged = Histogram()
+        for (type_, _, direction_), series in self._series.items():
+            if type_ == connection_type and direction in (None, direction_):
+                merged.merge(series.durations_ms)
+        return merged
+
+
+def _grouped(events: Iterable[RawEvent]) -> dict[SeriesKey, list[RawEvent]]:
+    groups: defaultdict[SeriesKey, list[RawEvent]] = defaultdict(list)
+    for event in events:
+        groups[_KEY(event)].append(event)
+    return groups
+
+
+def _type_stats(group: Iterable[tuple[str, Series]], active: int) -> TypeStats:
+    group = list(group)
+    timed = sum(series.durations_ms.count for _, series in group)
+    total_ms = sum(series.durations_ms.sum for _, series in group)
+    return TypeStats(
+        total_events=sum(series.count for _, series in group),
+        total_sent_bytes=sum(series.data_size_bytes for direction, series in group if direction == "send"),
+        total_received_bytes=sum(
+            series.data_size_bytes for direction, series in group if direction == "receive"
+        ),
+        total_errors=sum(series.errors for _, series in group),
+        avg_response_time_ms=total_ms / timed if timed else None,
+        last_event_timestamp=max((series.last_timestamp for _, series in group), default=None),
+        active_connections=active,
+    )
+
+
+def _series_stats(key: SeriesKey, series: Series) -> SeriesStats:
+    p50, p95, p99 = series.durations_ms.percentiles((50, 95, 99))
+    return SeriesStats(
+        connection_type=key[0],
+        function_name=key[1],
+        direction=key[2],
+        count=series.count,
+        data_size_bytes=series.data_size_bytes,
+        errors=series.errors,
+        timed=series.durations_ms.count,
+        total_ms=series.durations_ms.sum,
+        p50_ms=p50,
+        p95_ms=p95,
+        p99_ms=p99,
+        last_event_timestamp=series.last_timestamp,
+    )

@@ -1,0 +1,58 @@
+"""One event: what passed a boundary, when, how big, how long it took."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from exai_ops.timezones import utc_iso
+
+CONNECTION_TYPES: Final = ("websocket", "sqlite", "redis", "supabase", "kimi", "glm")
+"""The known ones; a boundary of another kind records under its own name."""
+
+DIRECTIONS: Final = ("connect", "disconnect", "send", "receive", "error", "reject", "rate_limit")
+
+RawEvent: TypeAlias = tuple[
+    float, str, str, str, str, int, float | None, str | None, Mapping[str, Any] | None
+]
+"""An event's fields in order. What the hot path writes: a plain tuple costs a third of a named one."""
+
+
+class Event(NamedTuple):
+    """One event.
+
+    Attributes:
+        timestamp: Seconds since the epoch.
+        connection_type: One of ``CONNECTION_TYPES``, or another boundary's name.
+        direction: One of ``DIRECTIONS``.
+        script_name: Where it was recorded: a module or a script.
+        function_name: What was done there: few distinct names, for statistics are kept by it.
+        response_time_ms: None where nothing was waited for.
+        error: One line, or None; never holds a secret.
+        metadata: JSON values, or None for none; never holds a secret.
+    """
+
+    timestamp: float
+    connection_type: str
+    direction: str
+    script_name: str
+    function_name: str
+    data_size_bytes: int = 0
+    response_time_ms: float | None = None
+    error: str | None = None
+    metadata: Mapping[str, Any] | None = None
+
+    def exported(self) -> dict[str, Any]:
+        """The event under the keys of an export, with its ``datetime`` in ISO 8601."""
+        return {
+            "timestamp": self.timestamp,
+            "datetime": utc_iso(self.timestamp),
+            "connection_type": self.connection_type,
+            "direction": self.direction,
+            "script": self.script_name,
+            "function": self.function_name,
+            "data_size_bytes": self.data_size_bytes,
+            "response_time_ms": self.response_time_ms,
+            "error": self.error,
+            "metadata": self.metadata or {},
+        }

@@ -1,0 +1,85 @@
+"""Events and statistics as a JSON document, and its way to a file, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from exai_ops.monitor.aggregates import TypeStats
+from exai_ops.monitor.events import RawEvent
+from exai_ops.timezones import utc_iso
+
+
+class _Exported(msgspec.Struct, gc=False):
+    """An event under its exported keys: ``Event.exported`` at a tenth of its price."""
+
+    timestamp: float
+    datetime: str
+    connection_type: str
+    direction: str
+    script: str
+    function: str
+    data_size_bytes: int
+    response_time_ms: float | None
+    error: str | None
+    metadata: Mapping[str, Any]
+
+
+def document(summary: Mapping[str, TypeStats], events: Iterable[RawEvent]) -> bytes:
+    """``{"summary": {type: statistics}, "recent_events": [...]}``; events in the order given.
+
+    What JSON has no word for is shown as text; an event whose metadata cannot be shown at all keeps its
+    other fields.
+    """
+    exported = [
+        _Exported(
+            timestamp, utc_iso(timestamp), type_, direction, script, function, size, ms, error, more or {}
+        )
+        for timestamp, type_, direction, script, function, size, ms, error, more in events
+    ]
+    try:
+        return _ENCODER.encode({"summary": summary, "recent_events": exported})
+    except Exception:  # noqa: BLE001 metadata is foreign: its __str__ may raise anything
+        named = {_text(name): stats for name, stats in summary.items()}
+        return _ENCODER.encode({"summary": named, "recent_events": [_encodable(one) for one in exported]})
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Put ``data`` at ``path``: a reader sees the old file or the whole new one.
+
+    The file is readable by its owner alone. Raises OSError, leaving what was there.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    part = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _encodable(event: _Exported) -> msgspec.Raw:
+    try:
+        return msgspec.Raw(_ENCODER.encode(event))
+    except Exception as error:  # noqa: BLE001 as above
+        reason = {"unencodable": type(error).__name__}
+    for name in ("connection_type", "direction", "script", "function", "error"):
+        setattr(event, name, _text(getattr(event, name)))
+    event.metadata = reason
+    return msgspec.Raw(_ENCODER.encode(event))
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value).encode(errors="replace").decode()
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=str)
