@@ -19,6 +19,7 @@ Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=600)]
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 Positive: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 ErrorStatus: TypeAlias = Annotated[int, msgspec.Meta(ge=400, le=599)]
+UNKNOWN: Final = "is not known"
 Word: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
@@ -31,7 +32,8 @@ class FaultError(UsageError):
     """
 
     def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"fault {field}: {problem}", hint="known: " + ", ".join(NAMES))
+        known = "known: " + ", ".join(NAMES)
+        super().__init__(f"fault {field}: {problem}", hint=known if problem == UNKNOWN else None)
         self.field = field
         self.problem = problem
 
@@ -52,7 +54,7 @@ class Fault(
         reset: Reset the connection (RST) before a byte of answer.
         stall: Send nothing for so long, at ``at``.
         at: Where ``stall``, ``malformed`` and a streamed ``status`` or ``code`` happen: after so many
-            pieces; 0 is before the headers (``malformed``: the first data line).
+            pieces; 0 is before the headers (``malformed``: before the first piece).
         cut: Close the connection after so many pieces, without ``[DONE]``; an unstreamed answer is
             closed in the middle of its body.
         malformed: Send a data line that is not JSON; an unstreamed answer is not JSON.
@@ -131,7 +133,7 @@ def fault_of(values: Mapping[str, Any]) -> Fault:
     """The fault of an object with the grammar's names. Raises FaultError, which names the field."""
     for name in values:
         if name not in NAMES:
-            raise FaultError(str(name)[:64], "is not known")
+            raise FaultError(str(name)[:64], UNKNOWN)
     try:
         return msgspec.convert(dict(values), Fault, strict=False)
     except msgspec.ValidationError as error:
