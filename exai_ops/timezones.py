@@ -14,14 +14,8 @@ def utc_iso(timestamp: float) -> str:
 
     Raises ValueError or OverflowError outside of the years 1 to 9999.
     """
-    seconds, milliseconds = divmod(
-        int(timestamp * 1000 + 0.5) if timestamp >= 0 else _nearest(timestamp), 1000
-    )
+    seconds, milliseconds = divmod(round(timestamp * 1000), 1000)
     return _second(seconds) + _MILLISECONDS[milliseconds]
-
-
-def _nearest(timestamp: float) -> int:
-    return -int(-timestamp * 1000 + 0.5)
 
 
 @lru_cache(maxsize=64)

@@ -40,7 +40,10 @@ class Series:
 
     def add(self, events: Sequence[RawEvent]) -> None:
         """Count events of one key. Raises one of ``MALFORMED``, having counted none of them."""
-        size = sum([event[5] for event in events])
+        sizes = [event[5] for event in events]
+        size = sum(sizes)
+        if min(sizes) < 0 or not isinstance(size, int):
+            raise ValueError("a size is a whole number of at least 0")
         errors = sum([event[7] is not None or event[2] == "error" for event in events])
         durations = [event[6] for event in events if event[6] is not None]
         if durations:
@@ -119,14 +122,14 @@ class Aggregates:
             groups = _grouped(events)
         except TypeError:  # a name that cannot be hashed
             return [event for event in events if self._add_one(event)]
-        refused: list[RawEvent] = []
+        refused: set[int] = set()
         for key, group in groups.items():
             series = self._series.get(key) or self._begin(key)
             try:
                 series.add(group)
             except MALFORMED:
-                refused += [event for event in group if not self._add_one(event)]
-        return [event for event in events if event not in refused] if refused else events
+                refused.update(id(event) for event in group if not self._add_one(event))
+        return [event for event in events if id(event) not in refused] if refused else events
 
     def _add_one(self, event: RawEvent) -> bool:
         key = _KEY(event)

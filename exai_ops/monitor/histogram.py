@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
-from math import ceil, floor, fsum, log
+from math import ceil, floor, fsum, inf, log
 from typing import Final
 
 RELATIVE_ERROR: Final = 0.02
@@ -49,9 +49,12 @@ class Histogram:
             indexes = [ceil(log(value) * _SCALE) for value in values]
         else:
             indexes = [_index(value) for value in values]
-        self._buckets.update(indexes)
+        total = self.sum + fsum(values)
+        if total == inf:
+            raise OverflowError("the sum is beyond what a float holds")
+        self.sum = total
         self.count += len(indexes)
-        self.sum += fsum(values)
+        self._buckets.update(indexes)
 
     def merge(self, other: Histogram) -> None:
         """Add all that another histogram has counted."""

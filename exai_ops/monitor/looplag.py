@@ -35,7 +35,8 @@ class LoopLag:
     """Samples the lag of the loop that runs ``run``, every ``interval_s`` seconds.
 
     A loop blocked for ``d`` seconds shows a lag between ``d - interval_s`` and ``d``. ``clock`` is monotonic,
-    in seconds; the loop's own would not do, uvloop's is rounded to milliseconds.
+    in seconds; the loop's own would not do, uvloop's is rounded to milliseconds. So are its timers: below a
+    millisecond the lag says nothing there.
     """
 
     def __init__(self, interval_s: float = 0.25, *, clock: Callable[[], float] = time.perf_counter) -> None:

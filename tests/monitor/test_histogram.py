@@ -79,6 +79,14 @@ def test_refuses_what_is_no_duration_and_counts_nothing(bad: float, beside: list
         assert (histogram.count, histogram.sum, histogram.percentile(50)) == (0, 0.0, None)
 
 
+def test_a_sum_beyond_a_float_is_refused() -> None:
+    histogram = of([1.7e308])
+    for values in ([1.7e308], [1.7e308, 1.7e308]):
+        with pytest.raises(OverflowError):
+            histogram.add_all(values)
+    assert (histogram.count, histogram.sum) == (1, 1.7e308)
+
+
 def test_empty() -> None:
     histogram = Histogram()
     assert histogram.mean is None

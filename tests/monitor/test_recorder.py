@@ -260,6 +260,9 @@ def test_recording_in_the_middle_of_a_read_of_the_same_thread() -> None:
 MALFORMED: list[dict[str, Any]] = [
     {"data_size_bytes": None},
     {"data_size_bytes": "12"},
+    {"data_size_bytes": -1},
+    {"data_size_bytes": math.nan},
+    {"response_time_ms": 1.7e308, "data_size_bytes": 1.5},
     {"response_time_ms": -1.0},
     {"response_time_ms": math.nan},
     {"response_time_ms": math.inf},
