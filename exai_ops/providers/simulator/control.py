@@ -54,6 +54,8 @@ async def respond(state: SimulatorState, x: Exchange) -> None:
 async def _result(state: SimulatorState, x: Exchange) -> tuple[int, bytes]:
     route = (x.scope["method"], x.scope["path"])
     body = await x.body(MAX_BODY_BYTES)
+    if not state.options.control:
+        return 404, problem("path", "nothing here")
     if not _is_trusted(x):
         return 403, problem("client", "the control endpoints answer this machine alone, and no browser")
     match route:

@@ -26,6 +26,7 @@ class SimulatorOptions:
         glm_models: Whether GLM lists its models; otherwise its GET /models is a 404.
         balance: What Kimi says is left, in its currency.
         remember: How many requests are kept for ``/_sim/requests``.
+        control: Whether ``/_sim`` answers; without it nobody reads or steers what others do.
         max_body_bytes: Larger requests are refused with 413.
     """
 
@@ -40,6 +41,7 @@ class SimulatorOptions:
     glm_models: bool = True
     balance: float = 49.58894
     remember: int = 100
+    control: bool = True
     max_body_bytes: int = 64 * 1024 * 1024
 
     def fault_for(self, provider: str) -> Fault:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
 GRACE_S: Final = 0.2
-ABORT_S: Final = 0.5
+ABORT_S: Final = 0.3
 BACKLOG: Final = 2048
 # Longer than any client of ours keeps an idle connection, so that it is never the server that closes first.
 KEEP_ALIVE_S: Final = 120
@@ -55,7 +55,7 @@ class SimulatorServer:
         return self.base_url + GLM.base
 
     async def close(self, grace_s: float = GRACE_S) -> None:
-        """Stop listening, give running answers ``grace_s``, then abort; at most ``grace_s`` + 0.5 s."""
+        """Stop listening, give running answers ``grace_s``, then abort; at most ``grace_s`` + 0.6 s."""
         self._listener.close()
         self.state.close()
         for connection in list(self._connections.connections):
@@ -66,6 +66,9 @@ class SimulatorServer:
         await self._finish(ABORT_S)
         for task in list(self._connections.tasks):
             task.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ABORT_S):
+                await self._listener.wait_closed()
 
     async def _finish(self, timeout_s: float) -> None:
         if self._connections.tasks:

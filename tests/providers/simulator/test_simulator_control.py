@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from exai_ops.providers.simulator import SimulatorServer
+from exai_ops.providers.simulator import SimulatorOptions, SimulatorServer, running_simulator
 
 BODY = {"model": "glm-4.6", "messages": [{"role": "user", "content": "hello"}]}
 
@@ -117,3 +117,10 @@ async def test_nothing_elsewhere(
     sim: SimulatorServer, client: aiohttp.ClientSession, method: str, path: str
 ) -> None:
     assert (await control(sim, client, method, path))[0] == 404
+
+
+async def test_control_can_be_left_out(client: aiohttp.ClientSession) -> None:
+    async with running_simulator(SimulatorOptions(control=False, remember=0)) as sim:
+        assert await status_of(sim, client) == 200
+        assert (await control(sim, client, "GET", "/requests"))[0] == 404
+        assert sim.state.as_dict()["requests"] == []
