@@ -124,22 +124,25 @@ class Aggregates:
             return [event for event in events if self._add_one(event)]
         refused: set[int] = set()
         for key, group in groups.items():
-            series = self._series.get(key) or self._begin(key)
             try:
-                series.add(group)
+                self._of(key).add(group)
             except MALFORMED:
                 refused.update(id(event) for event in group if not self._add_one(event))
         return [event for event in events if id(event) not in refused] if refused else events
 
     def _add_one(self, event: RawEvent) -> bool:
-        key = _KEY(event)
         try:
-            (self._series.get(key) or self._begin(key)).add((event,))
+            self._of(_KEY(event)).add((event,))
         except MALFORMED:
             return False
         return True
 
+    def _of(self, key: SeriesKey) -> Series:
+        return self._series.get(key) or self._begin(key)
+
     def _begin(self, key: SeriesKey) -> Series:
+        if not all(isinstance(name, str) for name in key):
+            raise TypeError("a type, function or direction is no text")
         if len(self._series) >= 2 * MAX_SERIES:
             key = (OTHER, OTHER, OTHER)
         elif len(self._series) >= MAX_SERIES:

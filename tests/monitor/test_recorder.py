@@ -196,7 +196,7 @@ def test_totals_are_exact_from_eight_threads() -> None:
 def test_reading_while_recording_neither_hangs_nor_loses() -> None:
     monitor = Monitor()
     done = threading.Event()
-    seen: list[int] = []
+    seen: list[int] = [0]
 
     def write() -> None:
         try:
@@ -207,10 +207,13 @@ def test_reading_while_recording_neither_hangs_nor_loses() -> None:
 
     def read() -> None:
         while not done.is_set():
-            monitor.export(), monitor.series(), monitor.recent(10)
-            seen.append(monitor.stats()["websocket"].total_events if monitor.sequence else 0)
+            json.loads(monitor.export())
+            monitor.series()
+            monitor.recent(10)
+            seen.append(sum(stats.total_events for stats in monitor.stats().values()))
 
-    in_threads(write, read, read)
+    in_threads(write, read)
+    assert seen == sorted(seen)
     assert monitor.stats()["websocket"].total_events == 5_000
 
 
@@ -257,6 +260,16 @@ def test_recording_in_the_middle_of_a_read_of_the_same_thread() -> None:
     assert monitor.stats()["websocket"].total_events == 2 * FOLD_AT + 1
 
 
+class Incomparable:
+    """Like an array: asking whether two are equal raises."""
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("ambiguous")
+
+    def __hash__(self) -> int:
+        return 0
+
+
 MALFORMED: list[dict[str, Any]] = [
     {"data_size_bytes": None},
     {"data_size_bytes": "12"},
@@ -268,6 +281,9 @@ MALFORMED: list[dict[str, Any]] = [
     {"response_time_ms": math.inf},
     {"response_time_ms": "fast"},
     {"function_name": ["no", "name"]},
+    {"function_name": None},
+    {"type_": 3},
+    {"data_size_bytes": None, "metadata": {"value": Incomparable()}},
 ]
 
 
