@@ -91,7 +91,7 @@ def describe(kind: str, found: dict[str, str] | None) -> dict[str, str]:
 
 
 def is_stale(found: dict[str, str], *, explicit: bool) -> bool:
-    """Whether nothing of it can be kept: other versions, a moved folder, a python that is gone or not asked for."""
+    """Whether nothing can be kept: other versions, a moved folder, a python that is gone or not wanted."""
     same = found.get("locks") == digest(*LOCKS.values()) and found.get("folder") == str(ROOT)
     return not same or not python_works() or (explicit and found.get("python") != base_python())
 
@@ -147,7 +147,7 @@ def install_ourselves() -> None:
 
 
 def pip() -> list[str]:
-    quiet = ["--quiet", "--no-input", "--disable-pip-version-check", "--no-warn-script-location"]
+    quiet = ["-qq", "--no-input", "--disable-pip-version-check", "--no-warn-script-location"]
     return [str(venv_python()), "-m", "pip", "install", *quiet, "--root-user-action=ignore"]
 
 

@@ -26,6 +26,7 @@ import typer
 from typer.core import TyperGroup
 
 import exai_ops
+from exai_ops.commands.app import new_app
 from exai_ops.errors import ExaiError, SettingsError
 
 EXIT_BUG: Final = 70
@@ -74,18 +75,6 @@ class LazyGroup(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
-
-
-def new_app(**options: Any) -> typer.Typer:
-    """A typer app as every one here is: no rich, no completion installer, help on ``-h`` too."""
-    settings = {"help_option_names": ["--help", "-h"]} | options.pop("context_settings", {})
-    return typer.Typer(
-        rich_markup_mode=None,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        context_settings=settings,
-        **options,
-    )
 
 
 def _load(name: str, entry: Entry) -> Any:
@@ -189,4 +178,4 @@ def _report_bug() -> None:
     from exai_ops.settings import secrets_in
 
     text = traceback.format_exc() + "exai: this is a bug of exai; the traceback above says where\n"
-    sys.stderr.write(Redactor(secrets_in(os.environ))(text))
+    sys.stderr.write(Redactor(secrets_in())(text))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from exai_ops.cli import new_app
+from exai_ops.commands.app import new_app
 from exai_ops.errors import SettingsError
 from exai_ops.findings import Finding, Location, Status, exit_code, parse_fail_on
 from exai_ops.settings import VARIABLES, Problem, Sources, env_example, examine, load, sources

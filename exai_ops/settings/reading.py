@@ -8,12 +8,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from exai_ops.errors import SettingsError
 from exai_ops.settings.model import VARIABLES, Settings
 from exai_ops.settings.rules import RULES
 from exai_ops.settings.variable import BadValue, Variable
+
+if TYPE_CHECKING:
+    from dotenv.parser import Original
 
 DEFAULT_FILE: Final = Path(".env")
 _PREFIX: Final = "EXAI_"
@@ -174,9 +177,15 @@ def _with_file(process: Mapping[str, str], file: Path, text: str) -> Sources:
     bindings = list(parse_stream(StringIO(text)))
     good = "".join(b.original.string for b in bindings if not b.error)
     values = {k: v for k, v in dotenv_values(stream=StringIO(good)).items() if v is not None}
-    lines = {b.key: b.original.line for b in bindings if b.key is not None}
-    unread = tuple(b.original.line for b in bindings if b.error)
+    lines = {b.key: _line(b.original) for b in bindings if b.key is not None}
+    unread = tuple(_line(b.original) for b in bindings if b.error)
     return Sources(process, file, values, lines, unread)
+
+
+def _line(original: Original) -> int:
+    """The parser counts the blank lines before an assignment as part of it."""
+    text = original.string
+    return original.line + text[: len(text) - len(text.lstrip())].count("\n")
 
 
 def environment(env_file: Path | None = None) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""A client of the WebSocket protocol: the command line's, and any script's."""

@@ -1,0 +1,184 @@
+"""The root command: lazy mounting, the edge where failures become lines and exit codes, start-up cost."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import typer
+
+import exai_ops
+from exai_ops import cli
+from exai_ops.cli import COMMANDS, Entry, main
+from exai_ops.errors import CouldNotLook, ExaiError, SettingsError, ToolNotFound, UsageError
+
+ROOT = Path(__file__).parent.parent
+HEAVY = (
+    "aiohttp", "asyncio", "dotenv", "httpx", "mcp", "msgspec", "prometheus_client", "psutil", "pydantic",
+    "redis", "rich", "stamina", "starlette", "structlog", "supabase", "uvicorn", "uvloop", "websockets",
+)  # fmt: skip
+
+
+def exai(*args: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "exai_ops", *args]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT, **options
+    )
+
+
+@pytest.fixture
+def mount(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Any]], None]:
+    """Put a function in the place of ``exai version``."""
+
+    def put(function: Callable[..., Any]) -> None:
+        module = ModuleType("mounted_for_a_test")
+        module.command = function  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        monkeypatch.setattr(cli, "COMMANDS", {"version": Entry(module.__name__, "command", "A test.")})
+
+    return put
+
+
+def test_help_lists_every_command_with_its_help() -> None:
+    done = exai("--help")
+    assert done.returncode == 0
+    for name, entry in COMMANDS.items():
+        assert any(line.split() == [name, *entry.help.split()] for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("args", [["--help"], ["--version"], ["version"], ["settings", "check"], ["nope"]])
+def test_light_commands_import_nothing_heavy(args: list[str]) -> None:
+    code = (
+        "import sys, json; from exai_ops.cli import main; main(sys.argv[1:]);"
+        f"print(json.dumps([m for m in {HEAVY!r} if m in sys.modules]), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=60, check=True, cwd="/"
+    )
+    assert json.loads(done.stderr.splitlines()[-1]) == []
+
+
+@pytest.mark.parametrize("args", [["--help"], ["version"]])
+def test_light_commands_start_fast(args: list[str]) -> None:
+    """Three bare interpreters' time and a typer: 150 ms where python takes 20, more on a loaded machine."""
+
+    def best(command: list[str]) -> float:
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            subprocess.run(command, stdout=subprocess.DEVNULL, timeout=60, check=True, cwd=ROOT)
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    bare = best([sys.executable, "-c", "pass"])
+    assert best([sys.executable, "-m", "exai_ops", *args]) <= max(0.150, bare * 7.5)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"Usage: exai {name}")
+    assert len(out.splitlines()) > 4
+
+
+def test_version() -> None:
+    assert exai("--version").stdout == f"exai {exai_ops.__version__}\n"
+    assert exai("version").stdout.startswith(f"exai {exai_ops.__version__}\npython 3.")
+    assert json.loads(exai("version", "--json").stdout)["exai"] == exai_ops.__version__
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["srve"], "No such command 'srve'. Did you mean 'serve'?"),
+        (["--nope"], "No such option: --nope"),
+        (["version", "--jsno"], "No such option: --jsno"),
+        (["version", "extra"], "unexpected extra argument"),
+        ([], "Usage: exai"),
+    ],
+)
+def test_usage_errors_exit_2_on_stderr(args: list[str], said: str) -> None:
+    done = exai(*args)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "lines"),
+    [
+        (ExaiError("it failed", hint="mend it"), 1, ["exai: error: it failed", "hint: mend it"]),
+        (ToolNotFound("no\n  such tool"), 1, ["exai: error: no such tool"]),
+        (UsageError("bad"), 2, ["exai: error: bad"]),
+        (SettingsError(["A: x", "B: y"], hint="h"), 2, ["exai: error: A: x", "exai: error: B: y", "hint: h"]),
+        (CouldNotLook("away"), 3, ["exai: error: away"]),
+        (KeyboardInterrupt(), 130, []),
+        (typer.Exit(124), 124, []),
+        (typer.Abort(), 130, []),
+        (BrokenPipeError(), 141, []),
+    ],
+)
+def test_failures_become_lines_and_exit_codes(
+    mount: Callable[[Callable[..., Any]], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    code: int,
+    lines: list[str],
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "_drop_stdout", lambda: None)
+    mount(fail)
+    assert main(["version"]) == code
+    assert capsys.readouterr().err.splitlines() == lines
+
+
+def test_a_bug_keeps_its_traceback_without_the_secrets(
+    mount: Callable[[Callable[..., Any]], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("refused canary-key and sk-abcdefgh12345678")
+
+    monkeypatch.setenv("MOONSHOT_API_KEY", "canary-key")
+    mount(fail)
+    assert main(["version"]) == 70
+    said = capsys.readouterr().err
+    assert "Traceback" in said
+    assert "in fail" in said
+    assert "canary" not in said
+    assert "abcdefgh" not in said
+
+
+def test_a_command_that_returns_a_number_exits_with_it(mount: Callable[[Callable[..., Any]], None]) -> None:
+    def seven() -> int:
+        return 7
+
+    mount(seven)
+    assert main(["version"]) == 7
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "exai_ops", "settings", "example"],
+            stdout=write, stderr=subprocess.PIPE, timeout=60, check=False, cwd=ROOT,
+        )  # fmt: skip
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
