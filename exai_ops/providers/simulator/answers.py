@@ -188,13 +188,21 @@ def _object(ask: Ask, said: list[str]) -> dict[str, Any]:
     last = _quote(said[-1]) if said else ""
     system = " ".join(turn.text for turn in ask.messages if turn.role == "system")
     if all(key in system for key in _REVIEW_KEYS):
-        return {
-            "verdict": f"{MARK} nothing was really reviewed, turn {len(said)}",
-            "findings": [f"{MARK} You now say: {last}"],
-            "next_steps": [f"{MARK} Set KIMI_API_KEY or GLM_API_KEY to ask a real model."],
-        }
+        return _review(len(said), last)
     first = _quote(said[0]) if said else ""
     return {"simulated": True, "model": ask.model, "turn": len(said), "first": first, "now": last}
+
+
+def _review(turn: int, last: str) -> dict[str, Any]:
+    """As ``consult`` asks for it: valid, and judging nothing."""
+    finding = {"severity": "info", "title": f"{MARK} turn {turn}", "detail": f"You now say: {last}"}
+    return {
+        "verdict": "revise",
+        "summary": f"{MARK} Nothing was really reviewed.",
+        "findings": [finding | {"where": None}],
+        "next_steps": [f"{MARK} Set KIMI_API_KEY or GLM_API_KEY to ask a real model."],
+        "confidence": 0,
+    }
 
 
 def _quote(text: str) -> str:

@@ -161,7 +161,7 @@ class Simulator:
             await x.answer(*refused)
             return "refused"
         ident = f"chatcmpl-sim-{zlib.crc32(seen.body):08x}"
-        if fault.search_round and ask.searches and ask.messages[-1].role != "tool":
+        if dialect.name == "kimi" and fault.search_round and ask.searches and ask.messages[-1].role != "tool":
             await self._ask_search(x, ident, ask)
             return "completed"
         chunks = fault.chunks or self.options.chunks

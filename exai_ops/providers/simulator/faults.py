@@ -63,7 +63,8 @@ class Fault(
         pace: Wait between two pieces.
         chunks: Number of text pieces in a stream.
         size: Length of the answer in characters.
-        search_round: Ask for ``$web_search`` by a tool call first, as Kimi really does.
+        search_round: Kimi asks for ``$web_search`` by a tool call first, as the real one does;
+            ``search-round=0`` lets it answer at once.
         first: Only the first so many requests go wrong, then all is well.
         counter: Name of the counter that ``first`` counts in; without it each fault has its own.
     """
@@ -83,7 +84,7 @@ class Fault(
     pace: Seconds | None = None
     chunks: Positive | None = None
     size: Count | None = None
-    search_round: bool = False
+    search_round: bool = True
     first: Count | None = None
     counter: Word | None = None
 

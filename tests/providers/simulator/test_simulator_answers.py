@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exai_ops.providers.simulator.answers import MARK, answer, pieces_of, read_ask, tokens_of
+from exai_ops.tools.review import SYSTEM, parse_review
 
 
 def ask(*said: str, **more: Any) -> bytes:
@@ -83,15 +84,13 @@ def test_json_object_is_an_object_with_the_same_facts() -> None:
     }
 
 
-def test_a_review_gets_its_keys() -> None:
-    messages = [
-        {"role": "system", "content": "Answer as JSON with verdict, findings and next_steps."},
-        {"role": "user", "content": "my plan"},
-    ]
+def test_a_review_is_one_that_consult_reads() -> None:
+    messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": "my plan"}]
     body = {"model": "glm-4.6", "messages": messages, "response_format": {"type": "json_object"}}
-    found = msgspec.json.decode(answer(read_ask(msgspec.json.encode(body))).text)
-    assert list(found) == ["verdict", "findings", "next_steps"]
-    assert "my plan" in found["findings"][0]
+    review = parse_review(answer(read_ask(msgspec.json.encode(body))).text)
+    assert review.verdict == "revise"
+    assert review.summary.startswith(MARK)
+    assert "my plan" in review.findings[0].detail
 
 
 @given(st.text(max_size=50), st.integers(0, 500))

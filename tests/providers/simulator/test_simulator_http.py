@@ -107,13 +107,12 @@ async def test_glm_lists_what_it_searched(sim: SimulatorServer, client: aiohttp.
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_kimi_asks_for_a_search_round_on_demand(
+async def test_kimi_searches_by_a_round_of_its_tool(
     sim: SimulatorServer, client: aiohttp.ClientSession, stream: bool
 ) -> None:
     tools = [{"type": "builtin_function", "function": {"name": "$web_search"}}]
     body = ask("kimi-latest", "news", tools=tools, stream=stream)
-    headers = {"X-Exai-Fault": "search-round"}
-    async with client.post(url(sim, "kimi"), json=body, headers=headers) as answer:
+    async with client.post(url(sim, "kimi"), json=body) as answer:
         choice = (await chunks(answer))[0]["choices"][0] if stream else (await answer.json())["choices"][0]
     assert choice["finish_reason"] == "tool_calls"
     call = choice["delta" if stream else "message"]["tool_calls"][0]
@@ -121,10 +120,21 @@ async def test_kimi_asks_for_a_search_round_on_demand(
     body["messages"].append(
         {"role": "tool", "tool_call_id": call["id"], "content": call["function"]["arguments"]}
     )
-    async with client.post(url(sim, "kimi"), json=body, headers=headers) as answer:
+    async with client.post(url(sim, "kimi"), json=body) as answer:
         text = await answer.text()
     assert "tool_calls" not in text
     assert "[simulated]" in text
+
+
+async def test_kimi_searches_without_a_round_when_told(
+    sim: SimulatorServer, client: aiohttp.ClientSession
+) -> None:
+    tools = [{"type": "builtin_function", "function": {"name": "$web_search"}}]
+    headers = {"X-Exai-Fault": "search-round=0"}
+    async with client.post(
+        url(sim, "kimi"), json=ask("kimi-latest", "x", tools=tools), headers=headers
+    ) as answer:
+        assert "Searched the web" in await answer.text()
 
 
 @pytest.mark.parametrize(("provider", "model"), ANY)
