@@ -91,7 +91,7 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     Attributes:
         name: What a call names, at most 64 of ``A-Z a-z 0-9 _ -``.
         input_schema: JSON schema of its arguments, an object without ``$ref`` at the top.
-        needs_provider: Whether it may ask a model, and so waits for the capacity to do so.
+        needs_provider: Whether it asks a model; its call then takes a permit of that provider too.
         needs_permit: False for a tool that answers at once from memory, so that it answers also when
             every permit is held.
         model_argument: The argument that names the model, or None when there is none.

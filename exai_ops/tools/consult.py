@@ -44,6 +44,7 @@ async def consult(
             system=SYSTEM,
             model=model,
             max_tokens=max_tokens,
+            parameter="content",
         )
         request = ChatRequest(
             messages=turn.messages, model=model, max_tokens=max_tokens, thinking=thinking, json_object=True

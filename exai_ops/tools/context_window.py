@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -66,18 +67,25 @@ def answer_reserve(window: int, max_tokens: int | None) -> int:
 
 
 def fit(
-    system: Sized | None, history: Sequence[Sized], prompt: Sized, *, window: int, reserve: int, model: str
+    system: Sized | None,
+    history: Sequence[Sized],
+    prompt: Sized,
+    *,
+    window: int,
+    reserve: int,
+    model: str,
+    parameter: str = "prompt",
 ) -> Fitted:
     """The messages to send: all, or without the oldest turns when they do not fit.
 
     The system message and the prompt always stay. ``history`` is in order and has no system message.
-    Raises InvalidArguments when the two alone do not fit.
+    Raises InvalidArguments, naming ``parameter``, when the two alone do not fit.
     """
     budget = window - reserve
     fixed = (system, prompt) if system else (prompt,)
     tokens = sum(cost(message) for message in fixed)
     if tokens > budget:
-        raise _too_long(tokens, window, reserve, model)
+        raise _too_long(parameter, tokens, window, reserve, model)
     turns = _turns(history)
     kept: list[Sequence[Sized]] = []
     for turn in reversed(turns):
@@ -99,17 +107,17 @@ def cost(message: Sized) -> int:
 
 def _turns(history: Sequence[Sized]) -> list[Sequence[Sized]]:
     starts = [i for i, message in enumerate(history) if message.role == "user" or i == 0]
-    return [history[start:end] for start, end in zip(starts, [*starts[1:], len(history)], strict=True)]
+    return [history[start:end] for start, end in pairwise([*starts, len(history)])]
 
 
-def _too_long(tokens: int, window: int, reserve: int, model: str) -> InvalidArguments:
+def _too_long(parameter: str, tokens: int, window: int, reserve: int, model: str) -> InvalidArguments:
     if reserve >= window:
         return InvalidArguments(
             f"max_tokens: {reserve} leaves no room for the prompt; allowed: less than the {window} tokens "
             f"of {model}'s window"
         )
     return InvalidArguments(
-        f"prompt: about {tokens} tokens with its system message, and {model} takes {window - reserve} "
+        f"{parameter}: about {tokens} tokens with its system message, and {model} takes {window - reserve} "
         f"({window} less {reserve} for the answer); shorten it, or name a model with a larger window",
         hint="`listmodels` shows the windows",
     )

@@ -14,7 +14,11 @@ PROTOCOL_VERSION: Final = "1"
 """Of the WebSocket protocol; raised when an old client would be misunderstood."""
 
 
-@tool(description="List the models that can be asked for, with their context windows.", needs_provider=False)
+@tool(
+    description="List the models that can be asked for, with their context windows.",
+    needs_provider=False,
+    needs_permit=False,
+)
 async def listmodels(ctx: ToolContext) -> ToolResult:
     """A table, and ``{"models": [...]}``."""
     models = ctx.models()
@@ -22,7 +26,11 @@ async def listmodels(ctx: ToolContext) -> ToolResult:
     return ToolResult(text=models_text(models), structured=structured)
 
 
-@tool(description="Say the versions of exai, Python and the protocol.", needs_provider=False)
+@tool(
+    description="Say the versions of exai, Python and the protocol.",
+    needs_provider=False,
+    needs_permit=False,
+)
 async def version(ctx: ToolContext) -> ToolResult:  # noqa: ARG001 - every tool is given the context
     """``{"exai", "python", "protocol"}``."""
     facts = {
@@ -36,6 +44,7 @@ async def version(ctx: ToolContext) -> ToolResult:  # noqa: ARG001 - every tool 
 @tool(
     description="Show what the daemon is doing: sessions, permits, queue, providers, storage.",
     needs_provider=False,
+    needs_permit=False,
 )
 async def status(ctx: ToolContext) -> ToolResult:
     """The daemon's state, as an outline and as data."""

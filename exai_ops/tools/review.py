@@ -26,7 +26,8 @@ of the plan, or null); an empty list when there is nothing to say
 """
 
 REPAIR: Final = """\
-The text below was meant to be the JSON object that you were told to answer with, but {problem}.
+The text below was meant to be the JSON object that you were told to answer with, but it
+{problem}.
 Write it again as that one JSON object. Keep its content, add nothing of your own.
 
 {text}
@@ -71,7 +72,8 @@ def parse_review(text: str) -> Review:
     except msgspec.ValidationError as error:
         problem, _, place = str(error).partition(" - at `$.")
         problem = problem[:1].lower() + problem[1:]
-        raise NotAReview(f"is wrong at {place.rstrip('`')}: {problem}" if place else problem) from None
+        where = place.rstrip("`")
+        raise NotAReview(f"is wrong at {where}: {problem}" if where else f"is an {problem}") from None
 
 
 def review_text(review: Review) -> str:

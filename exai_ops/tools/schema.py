@@ -115,12 +115,13 @@ def _lengths(schema: Mapping[str, Any]) -> str:
     unit = "items" if schema.get("type") == "array" else "characters"
     low = schema.get("minLength", schema.get("minItems"))
     high = schema.get("maxLength", schema.get("maxItems"))
-    parts = []
-    if low is not None:
-        parts.append("that is not empty" if low == 1 else f"of at least {low} {unit}")
+    if low is not None and high is not None:
+        return f" of {low} to {high} {unit}"
     if high is not None:
-        parts.append(f"of at most {high} {unit}")
-    return " " + " and ".join(parts) if parts else ""
+        return f" of at most {high} {unit}"
+    if low is not None:
+        return " that is not empty" if low == 1 else f" of at least {low} {unit}"
+    return ""
 
 
 def _wrong(problem: str) -> str:

@@ -41,13 +41,14 @@ def prepare(
     system: str | None,
     model: str | None,
     max_tokens: int | None,
+    parameter: str = "prompt",
 ) -> Turn:
     """The next turn within the window of the model that will be asked first.
 
-    Raises ModelNotFound, and InvalidArguments when the prompt does not fit.
+    Raises ModelNotFound, and InvalidArguments, naming ``parameter``, when the prompt does not fit.
     """
     info = ctx.resolve(model)
-    asked = _sized("prompt", "user", prompt)
+    asked = _sized(parameter, "user", prompt)
     before = conversation.system
     current = Sized("system", before.content, _tokens(before)) if before else None
     new_system = None
@@ -60,6 +61,7 @@ def prepare(
         window=info.context_tokens,
         reserve=answer_reserve(info.context_tokens, max_tokens),
         model=info.name,
+        parameter=parameter,
     )
     return Turn(conversation=conversation, prompt=asked, fitted=fitted, new_system=new_system)
 
@@ -120,7 +122,7 @@ def notice(turn: Turn) -> str:
 
 def is_simulated(completion: Completion) -> bool:
     """Whether no real model answered."""
-    return bool(getattr(completion, "simulated", False)) or completion.provider == "simulator"
+    return completion.simulated or completion.provider == "simulator"
 
 
 def add_usage(first: Usage, second: Usage) -> Usage:
