@@ -31,6 +31,7 @@ class ChatRequest:
         thinking: Ask for the model's thinking where it can be asked for; None leaves it to the model.
         web_search: Let the provider search the web.
         json_object: Ask for a JSON object as the answer.
+        fault: Fault asked of the simulator; a real provider is never sent it.
     """
 
     messages: tuple[Message, ...]
@@ -40,6 +41,7 @@ class ChatRequest:
     thinking: bool | None = None
     web_search: bool = False
     json_object: bool = False
+    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,7 @@ class Completion:
             the whole duration.
         duration_s: Seconds from the request to the end.
         failed_over_from: The provider that was tried first and was down, or None.
+        simulated: True when the simulator answered in the provider's name.
     """
 
     text: str
@@ -78,6 +81,7 @@ class Completion:
     first_token_s: float = 0.0
     duration_s: float = 0.0
     failed_over_from: str | None = None
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
