@@ -1,0 +1,37 @@
+"""``exai serve``: run the daemon until it is told to stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from exai_ops.settings import environment, load
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on (EXAI_WS_HOST).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (EXAI_WS_PORT).")] = None,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Let the simulator answer, though keys may be set.")
+    ] = False,
+    env_file: Annotated[
+        Path | None, typer.Option(help="Dotenv file beneath the environment; .env if it exists.")
+    ] = None,
+) -> int:
+    """Run the daemon until it is told to stop."""
+    given = {"ws_host": host, "ws_port": port}
+    overrides = {name: value for name, value in given.items() if value is not None}
+    settings = load(environment(env_file), overrides=overrides)
+    from exai_ops import logs
+    from exai_ops.daemon import lifecycle
+    from exai_ops.daemon.loop import run
+    from exai_ops.daemon.mcp import mcp_app
+
+    logs.configure(settings)
+    number = run(lifecycle.serve(settings, simulate=simulate, mcp=mcp_app))
+    logs.close()
+    if number is not None:
+        lifecycle.end_by(number)
+    return 0

@@ -1,0 +1,386 @@
+"""A call's way from its frame to its result, the same for WebSocket, MCP and the shell.
+
+::
+
+    submit -> known? -> attach, replay or refuse
+           -> new    -> progress -> permit -> journal -> ack -> tool -> journal -> result
+
+One task runs each call, in the task group of the daemon. A call that was refused for want of capacity
+never ran and is forgotten, so that the advised retry runs; every other outcome is kept for the session
+and replayed by request_id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+import msgspec
+
+from exai_ops.daemon import protocol
+from exai_ops.daemon.call import Call, Sink, digest
+from exai_ops.daemon.context import CallContext, Services
+from exai_ops.daemon.permits import Hold, Ledger
+from exai_ops.daemon.sessions import Session
+from exai_ops.errors import ExaiError, OverCapacity, ProviderTimeout, StorageError, ToolNotFound
+from exai_ops.logs import get_logger
+from exai_ops.storage.contract import CallRecord
+from exai_ops.tools.api import Tool
+from exai_ops.tools.registry import Registry
+
+RecordEvent = Callable[..., None]
+
+_LOG = get_logger("exai.dispatch")
+_LEFT: Final = "the client left"
+
+
+class Dispatcher:
+    """Runs the calls of all sessions."""
+
+    def __init__(
+        self,
+        *,
+        services: Services,
+        ledger: Ledger,
+        registry: Registry,
+        record: RecordEvent,
+        daemon_id: str,
+    ) -> None:
+        self.registry = registry
+        self.draining = False
+        self._services = services
+        self._ledger = ledger
+        self._record = record
+        self._daemon_id = daemon_id
+        self._settings = services.settings
+        self._running: dict[int, Call] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Run calls in this task group from now on."""
+        self._tasks = tasks
+
+    @property
+    def running(self) -> list[Call]:
+        """The calls that have no result yet, queued ones included."""
+        return list(self._running.values())
+
+    # --- what clients ask -------------------------------------------------------------------
+
+    def submit(self, session: Session, sink: Sink, message: protocol.CallTool) -> None:
+        """Start a call, attach to it, or answer from what is kept; never waits."""
+        request_id = message.request_id
+        try:
+            handler = self.registry.resolve(message.name)
+        except ToolNotFound as error:
+            details = {"hint": error.hint} if error.hint else {}
+            frame = protocol.call_error(request_id, protocol.TOOL_NOT_FOUND, str(error), **details)
+            self._spawn(sink.send(frame))
+            return
+        mark = digest(handler.name, message.arguments)
+        if (running := session.calls.get(request_id)) is not None:
+            self._spawn(self._join(running, sink, mark, stream=message.stream))
+        elif session.restored or request_id in session.finished:
+            self._spawn(self._replay_or_begin(session, sink, message, handler, mark))
+        else:
+            self._begin(session, sink, message, handler, mark)
+
+    def cancel(self, session: Session, sink: Sink, request_id: str) -> None:
+        """Abort a running call; its ``call_tool_res`` with CANCELLED is the answer."""
+        call = session.calls.get(request_id)
+        if call is None:
+            self.fetch(session, sink, request_id)
+            return
+        if all(watcher.sink is not sink for watcher in call.watchers):
+            call.watch(sink, stream=False)
+        call.cancel(protocol.CANCELLED, "cancelled by the client")
+
+    def fetch(self, session: Session, sink: Sink, request_id: str) -> None:
+        """Tell a call's state: its result, INTERRUPTED, RUNNING or NOT_FOUND."""
+        self._spawn(self._tell(session, sink, request_id))
+
+    def client_left(self, session: Session, sink: Sink) -> None:
+        """Its connection is gone: abort its calls but those that were asked to go on."""
+        now = time.monotonic()
+        for call in list(session.calls.values()):
+            call.unwatch(sink)
+            if not call.detach and not call.watchers:
+                call.gone_since = now
+                call.cancel(protocol.CANCELLED, _LEFT)
+
+    async def attach_all(self, session: Session, sink: Sink) -> None:
+        """Let a client that came back have the frames of its running calls."""
+        for call in list(session.calls.values()):
+            await call.attach(sink, stream=call.streaming, now=time.time())
+
+    # --- the end of the daemon --------------------------------------------------------------
+
+    async def idle(self) -> None:
+        """Return once no call is left."""
+        await self._idle.wait()
+
+    def cut(self, why: str) -> list[Call]:
+        """End every call that still runs, as interrupted; returns them."""
+        return [call for call in self.running if call.cancel(protocol.INTERRUPTED, why)]
+
+    # --- known calls ------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        if self._tasks is None:
+            raise RuntimeError("the dispatcher has not been started")
+        return self._tasks.create_task(work)
+
+    async def _join(self, call: Call, sink: Sink, mark: str, *, stream: bool) -> None:
+        if call.digest != mark:
+            await sink.send(_duplicate(call.request_id))
+        elif call.result is not None:
+            await sink.send(call.result)
+        else:
+            await call.attach(sink, stream=stream, now=time.time())
+
+    async def _tell(self, session: Session, sink: Sink, request_id: str) -> None:
+        call = session.calls.get(request_id)
+        if call is not None:
+            age_s = round(time.monotonic() - call.started_at, 3)
+            message = f"{call.tool} is running"
+            await sink.send(protocol.call_error(request_id, protocol.RUNNING, message, age_s=age_s))
+        elif not await self._replay(session, sink, request_id, None):
+            message = "no such call in this session, or its result is no longer kept"
+            await sink.send(protocol.call_error(request_id, protocol.NOT_FOUND, message))
+
+    async def _replay_or_begin(
+        self, session: Session, sink: Sink, message: protocol.CallTool, handler: Tool, mark: str
+    ) -> None:
+        if await self._replay(session, sink, message.request_id, mark):
+            return
+        if (running := session.calls.get(message.request_id)) is not None:
+            await self._join(running, sink, mark, stream=message.stream)
+        else:
+            self._begin(session, sink, message, handler, mark)
+
+    async def _replay(self, session: Session, sink: Sink, request_id: str, mark: str | None) -> bool:
+        """Send what the store knows of a call; False when it knows nothing."""
+        try:
+            known = await self._services.storage.find_call(session.id, request_id)
+        except StorageError as error:
+            await sink.send(protocol.call_error(request_id, protocol.EXEC_ERROR, str(error)))
+            return True
+        if known is None or known.state == "running" or _expired(known, self._settings.result_ttl_s):
+            return False
+        same = mark is None or known.digest == mark
+        await sink.send(_kept(known) if same else _duplicate(request_id))
+        return True
+
+    # --- a new call -------------------------------------------------------------------------
+
+    def _begin(
+        self, session: Session, sink: Sink, message: protocol.CallTool, handler: Tool, mark: str
+    ) -> None:
+        if self.draining:
+            self._spawn(sink.send(self._refusal(message.request_id, "the daemon is stopping")))
+            return
+        call = Call(
+            session.id,
+            message,
+            handler,
+            digest=mark,
+            started_at=time.monotonic(),
+            timeout_s=self._settings.call_timeout_s,
+        )
+        call.watch(sink, stream=message.stream)
+        session.calls[call.request_id] = call
+        self._running[id(call)] = call
+        self._idle.clear()
+        call.task = self._spawn(self._run(session, call))
+
+    async def _run(self, session: Session, call: Call) -> None:
+        """The whole life of one call; the boundary where any failure becomes its result."""
+        kept = True
+        call.stage = "running"
+        try:
+            frame = await self._answer(session, call)
+        except OverCapacity as refusal:
+            kept = False
+            call.code = protocol.OVER_CAPACITY
+            frame = self._refusal(call.request_id, str(refusal), refusal.retry_after_s)
+        except TimeoutError:
+            frame = _error(call, protocol.TIMEOUT, f"{call.tool} did not end within {call.timeout_s:g} s")
+        except asyncio.CancelledError:
+            frame = _cancelled(call)
+        except ExaiError as error:
+            frame = _failed(call, error)
+        except Exception:  # noqa: BLE001  # the task's boundary: the client gets a result whatever happens
+            _LOG.exception("tool failed", tool=call.tool, session=call.session_id, request=call.request_id)
+            frame = _error(call, protocol.EXEC_ERROR, f"{call.tool} failed by a defect; see the daemon's log")
+        call.stage = "ending"
+        await self._finish(session, call, frame, kept=kept)
+
+    async def _answer(self, session: Session, call: Call) -> str:
+        if call.cancel_code is not None:
+            return _cancelled(call)
+        call.handler.arguments.convert(call.arguments)
+        now = time.time()
+        await call.publish(protocol.progress(call.request_id, call.tool, now, protocol.ACCEPTED_NOTE))
+        if not call.handler.needs_permit:
+            return await self._execute(call, None)
+        if self._settings.ws_semantic_cache and (frame := await self._cached(session, call)) is not None:
+            return frame
+        async with self._ledger.hold(call, self._first_provider(call)) as hold:
+            call.entry = hold.entry
+            return await self._execute(call, hold)
+
+    async def _execute(self, call: Call, hold: Hold | None) -> str:
+        """Journal, ack, run."""
+        accepted_at = time.time()
+        record = CallRecord(
+            session_id=call.session_id,
+            request_id=call.request_id,
+            tool=call.tool,
+            digest=call.digest,
+            daemon=self._daemon_id,
+            accepted_at=accepted_at,
+        )
+        await self._services.storage.accept_call(record)
+        call.accepted_at = accepted_at
+        await call.publish(protocol.call_ack(call.request_id, call.tool, call.timeout_s))
+        context = CallContext(self._services, call, hold)
+        call.writes = context.writes
+        async with asyncio.timeout(call.timeout_s):
+            result = await call.handler.run(context, call.arguments)
+        return protocol.call_result(call.request_id, result.text, result.structured, result.metadata)
+
+    def _first_provider(self, call: Call) -> str | None:
+        if not call.handler.needs_provider:
+            return None
+        model = call.arguments.get(call.handler.model_argument) if call.handler.model_argument else None
+        return self._services.providers.resolve(model).provider
+
+    async def _cached(self, session: Session, call: Call) -> str | None:
+        """The good result of an earlier call with the same tool and arguments, under this one's id."""
+        if call.tool in self._settings.ws_no_coalesce_tools:
+            return None
+        earlier = session.answers.setdefault(call.digest, call.request_id)
+        if earlier == call.request_id:
+            return None
+        first = session.calls.get(earlier)
+        text = await first.wait() if first is not None else await self._stored(session, earlier)
+        frame = msgspec.json.decode(text) if text else {}
+        if "text" not in frame:
+            session.answers[call.digest] = call.request_id
+            return None
+        metadata = frame.get("metadata", {}) | {"cached_from": earlier}
+        return protocol.encode(frame | {"request_id": call.request_id, "metadata": metadata})
+
+    async def _stored(self, session: Session, request_id: str) -> str | None:
+        known = await self._services.storage.find_call(session.id, request_id)
+        return known.result if known is not None else None
+
+    # --- its end ----------------------------------------------------------------------------
+
+    async def _finish(self, session: Session, call: Call, frame: str, *, kept: bool) -> None:
+        """Keep the result, then send it; a store that refuses does not keep it from its client."""
+        now = time.time()
+        if kept and call.accepted_at is not None:
+            frame = await self._keep(call, frame, now)
+            session.finished[call.request_id] = now
+        session.calls.pop(call.request_id, None)
+        if call.code is not None and session.answers.get(call.digest) == call.request_id:
+            del session.answers[call.digest]
+        del self._running[id(call)]
+        call.end(frame)
+        await call.publish(frame)
+        self._account(call, frame)
+        if not self._running:
+            self._idle.set()
+
+    async def _keep(self, call: Call, frame: str, now: float) -> str:
+        """Store the result; the frame, with a warning if it or the tool's writes were not stored.
+
+        Writes are applied in order, so when the result is stored the tool's writes are decided.
+        """
+        try:
+            await self._services.storage.finish_call(call.session_id, call.request_id, frame, now)
+            for write in call.writes:
+                await write
+        except StorageError as error:
+            _LOG.warning("not stored", error=str(error), session=call.session_id, request=call.request_id)
+            return _with_warning(frame, f"this answer was not stored: {error}")
+        return frame
+
+    def _account(self, call: Call, frame: str) -> None:
+        duration_s = time.monotonic() - call.started_at
+        waited_s = call.entry.waited_s if call.entry is not None else None
+        self._services.metrics.ended(call.tool, call.code or "ok", duration_s, waited_s)
+        self._record(
+            "websocket",
+            "send" if call.code is None else "error",
+            script_name="daemon",
+            function_name=call.tool,
+            data_size_bytes=len(frame),
+            response_time_ms=duration_s * 1000,
+            error=call.code,
+            metadata={
+                "session": call.session_id,
+                "request": call.request_id,
+                "permit_wait_ms": None if waited_s is None else waited_s * 1000,
+            },
+        )
+
+    def _refusal(self, request_id: str, message: str, retry_after_s: float | None = None) -> str:
+        seconds = self._settings.retry_after_s if retry_after_s is None else retry_after_s
+        whole = int(seconds) if seconds == int(seconds) else seconds
+        return protocol.call_error(request_id, protocol.OVER_CAPACITY, message, retry_after=whole)
+
+
+def _error(call: Call, code: str, message: str, **details: Any) -> str:
+    call.code = code
+    after_s = round(time.monotonic() - call.started_at, 3)
+    return protocol.call_error(call.request_id, code, message, after_s=after_s, **details)
+
+
+def _cancelled(call: Call) -> str:
+    """A cancellation that was asked for is an outcome; any other goes on up."""
+    if call.cancel_code is None:
+        raise asyncio.CancelledError
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()
+    return _error(call, call.cancel_code, call.cancel_message)
+
+
+def _failed(call: Call, error: ExaiError) -> str:
+    code = protocol.TIMEOUT if isinstance(error, ProviderTimeout) else protocol.EXEC_ERROR
+    known = {name: getattr(error, name, None) for name in ("hint", "provider", "status", "retry_after_s")}
+    details = {name: value for name, value in known.items() if value is not None}
+    return _error(call, code, str(error), kind=type(error).__name__, **details)
+
+
+def _with_warning(frame: str, warning: str) -> str:
+    known = msgspec.json.decode(frame)
+    return protocol.encode(known | {"metadata": known.get("metadata", {}) | {"warning": warning}})
+
+
+def _duplicate(request_id: str) -> str:
+    message = "this request_id stands for another call of this session; use a new one"
+    return protocol.call_error(request_id, protocol.DUPLICATE, message, original_request_id=request_id)
+
+
+def _kept(known: CallRecord) -> str:
+    """The stored result, or what is known of a call that has none."""
+    if known.result is not None:
+        return known.result
+    return protocol.call_error(
+        known.request_id,
+        protocol.INTERRUPTED,
+        f"the daemon ended while {known.tool} was at work; whether the provider answered is not known",
+        tool=known.tool,
+        accepted_at=known.accepted_at,
+    )
+
+
+def _expired(known: CallRecord, ttl_s: float) -> bool:
+    return known.finished_at is not None and known.finished_at < time.time() - ttl_s

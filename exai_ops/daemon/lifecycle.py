@@ -1,0 +1,224 @@
+"""The daemon's life: bind, open, serve, drain, close; signals and the exit status.
+
+The first SIGTERM or SIGINT drains: no new connection or call is taken, accepted calls may finish for
+EXAI_DRAIN_SECS, what is left is cut and said. A second signal ends within a second. In the end the
+signal is raised again with its default action, so that the exit status is true.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from types import FrameType
+from typing import Final, Self
+
+from exai_ops.daemon import gauges, housekeeping, runstate
+from exai_ops.daemon.core import Daemon
+from exai_ops.daemon.guard import App
+from exai_ops.daemon.http import application
+from exai_ops.daemon.server import server
+from exai_ops.errors import UsageError
+from exai_ops.logs import get_logger
+from exai_ops.monitor.recorder import Monitor
+from exai_ops.providers.router import Providers
+from exai_ops.providers.simulator.server import running_simulator
+from exai_ops.settings import Settings
+from exai_ops.storage.sqlite import SQLiteStorage
+from exai_ops.tools.registry import Registry, load_tools
+
+_LOG: Final = get_logger("exai.daemon")
+CUT_S: Final = 2.0
+"""How long cut calls may take to end."""
+FORCED_S: Final = 0.8
+"""From a second signal to the end of the process, whatever it does."""
+
+MCP = Callable[[Daemon], App]
+
+
+class Signals:
+    """SIGTERM and SIGINT: the first drains, the second ends.
+
+    The handlers run between byte codes, so a blocked event loop cannot keep a second signal out.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.drain = asyncio.Event()
+        self.force = asyncio.Event()
+        self.received: int | None = None
+        self._loop = loop
+        self._before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def __enter__(self) -> Self:
+        for number in self._before:
+            signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if self.received is None:
+            self.received = number
+            self._loop.call_soon_threadsafe(self.drain.set)
+            return
+        end_within(FORCED_S, number)
+        self._loop.call_soon_threadsafe(self.force.set)
+
+
+async def serve(settings: Settings, *, simulate: bool, mcp: MCP) -> int | None:
+    """Serve until a signal; returns its number. Raises UsageError, StorageError before anything is served."""
+    began = time.perf_counter()
+    listening = bind(settings)
+    port = listening.getsockname()[1]
+    with Signals(asyncio.get_running_loop()) as signals, contextlib.closing(listening):
+        async with _daemon(settings, simulate=simulate) as daemon:
+            web = server(application(daemon, mcp(daemon)), settings)
+            async with asyncio.TaskGroup() as tasks:
+                daemon.dispatcher.start(tasks)
+                chores = [
+                    tasks.create_task(chore(daemon))
+                    for chore in (
+                        housekeeping.report_progress,
+                        housekeeping.watch_permits,
+                        housekeeping.prune,
+                    )
+                ]
+                chores.append(tasks.create_task(daemon.lag.run()))
+                serving = tasks.create_task(web.serve(sockets=[listening]))
+                await web.listening.wait()
+                await _recover(daemon)
+                runstate.write(settings, runstate.own_state(settings, port, simulated=daemon.simulated))
+                daemon.state = "ready"
+                _announce(daemon, port, time.perf_counter() - began)
+                try:
+                    await signals.drain.wait()
+                    await drain(daemon, signals)
+                finally:
+                    web.should_exit = True
+                    web.force_exit = signals.force.is_set()
+                    await serving
+                    for chore in chores:
+                        chore.cancel()
+                    runstate.remove(settings, port)
+    return signals.received
+
+
+def bind(settings: Settings) -> socket.socket:
+    """A listening socket, or a UsageError that says who holds the port."""
+    host, port = settings.ws_host.strip("[]"), settings.ws_port
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind)
+    except OSError as error:
+        raise UsageError(
+            f"EXAI_WS_HOST: {host}: {error.strerror or error}", hint="name an address of this machine"
+        ) from error
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(2048)
+        listening.setblocking(False)
+    except OSError as error:
+        listening.close()
+        raise UsageError(
+            f"cannot listen on {host}:{port}: {error.strerror}",
+            hint=f"port {port} is {runstate.port_holder(settings, port)}",
+        ) from error
+    return listening
+
+
+@contextlib.asynccontextmanager
+async def _daemon(settings: Settings, *, simulate: bool) -> AsyncIterator[Daemon]:
+    """The daemon's parts, opened in order and closed in the opposite one."""
+    simulated = simulate or not (settings.kimi_api_key or settings.glm_api_key)
+    monitor = Monitor(settings.event_buffer)
+    async with contextlib.AsyncExitStack() as stack:
+        storage = SQLiteStorage(settings.database, record=monitor.record)
+        stack.push_async_callback(storage.close)
+        await storage.open()
+        base_url = None
+        if simulated:
+            base_url = (await stack.enter_async_context(running_simulator())).base_url
+        providers = await stack.enter_async_context(
+            Providers(settings, record=monitor.record, simulated_base_url=base_url)
+        )
+        daemon = Daemon(
+            settings,
+            storage=storage,
+            providers=providers,
+            registry=_registry(),
+            monitor=monitor,
+            simulated=simulated,
+        )
+        gauges.register(daemon)
+        yield daemon
+
+
+def _registry() -> Registry:
+    registry = load_tools()
+    for problem in registry.problems:
+        _LOG.warning("tool left out", problem=str(problem))
+    return registry
+
+
+async def _recover(daemon: Daemon) -> None:
+    """What an earlier life left running is interrupted, and said."""
+    interrupted = await daemon.storage.interrupt_running(time.time())
+    if interrupted:
+        _LOG.warning("calls interrupted by the end of an earlier daemon", calls=len(interrupted))
+
+
+def _announce(daemon: Daemon, port: int, seconds: float) -> None:
+    host = daemon.settings.ws_host
+    _LOG.info("ready", url=f"ws://{f'[{host}]' if ':' in host else host}:{port}/", start_s=round(seconds, 3))
+    if daemon.simulated:
+        keys = daemon.settings.kimi_api_key or daemon.settings.glm_api_key
+        why = "asked for by --simulate" if keys else "no KIMI_API_KEY or GLM_API_KEY is set"
+        _LOG.warning("the simulator answers, not a model", why=why)
+
+
+async def drain(daemon: Daemon, signals: Signals) -> None:
+    """Finish what was accepted, for a while; cut the rest and say so."""
+    daemon.state = "draining"
+    daemon.dispatcher.draining = True
+    waiting = len(daemon.dispatcher.running)
+    _LOG.info("draining", calls=waiting, at_most_s=daemon.settings.drain_s)
+    idle = asyncio.ensure_future(daemon.dispatcher.idle())
+    forced = asyncio.ensure_future(signals.force.wait())
+    try:
+        await asyncio.wait(
+            {idle, forced}, timeout=daemon.settings.drain_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        if not idle.done():
+            cut = daemon.dispatcher.cut("the daemon stopped before it was done")
+            await asyncio.wait({idle}, timeout=FORCED_S / 2 if forced.done() else CUT_S)
+            for call in cut:
+                _LOG.warning("cut", tool=call.tool, session=call.session_id, request=call.request_id)
+    finally:
+        idle.cancel()
+        forced.cancel()
+    left = daemon.dispatcher.running
+    _LOG.info("drained", finished=waiting - len(left), left=len(left))
+    if left:
+        _LOG.error("tools that do not end when told", tools=sorted({call.tool for call in left}))
+        end_within(CUT_S, signals.received or signal.SIGTERM)
+
+
+def end_within(seconds: float, number: int) -> None:
+    """End the process after this time, whatever still runs in it."""
+    killer = threading.Timer(seconds, os._exit, (128 + number,))
+    killer.daemon = True
+    killer.start()
+
+
+def end_by(number: int) -> None:
+    """End this process as the signal would have, so that the exit status says it."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)

@@ -1,0 +1,118 @@
+"""uvicorn, with what it lacks here: a deadline for the header, a limit on connections, our signals.
+
+uvicorn closes every socket with 1012 at the first SIGTERM and so loses accepted work; ``Server`` leaves
+the signals to the life cycle, which drains first and then sets ``should_exit``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from exai_ops.daemon.guard import App
+from exai_ops.settings import Settings
+
+SPARE_CONNECTIONS = 64
+"""Beyond the limit of WebSocket connections: for health, metrics, and to say 1008 to one too many."""
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """HTTP with a deadline for each request's header and a limit on open sockets."""
+
+    header_timeout_s: ClassVar[float] = 10.0
+    max_sockets: ClassVar[int] = 1000
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._header_timer: asyncio.TimerHandle | None = None
+        if len(self.connections) > self.max_sockets:
+            transport.abort()
+        else:
+            self._await_header()
+
+    def _await_header(self) -> None:
+        self._header_timer = self.loop.call_later(self.header_timeout_s, self._too_late)
+
+    def _too_late(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        """The next request of a kept connection has begun: its header has a deadline, too."""
+        super().on_message_begin()
+        if self._header_timer is None:
+            self._await_header()
+
+    def on_headers_complete(self) -> None:
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def _stop_timer(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """WebSocket whose application may abort a client that takes nothing."""
+
+    async def run_asgi(self) -> None:
+        self.scope.setdefault("extensions", {})["exai.abort"] = self.transport.abort  # type: ignore[assignment]
+        await super().run_asgi()
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, told by the life cycle when to end."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+def server(app: App, settings: Settings) -> Server:
+    """A server of the application, with the limits of the settings."""
+    http = type(
+        "HttpProtocol",
+        (HttpProtocol,),
+        {
+            "header_timeout_s": settings.header_timeout_s,
+            "max_sockets": settings.max_connections + SPARE_CONNECTIONS,
+        },
+    )
+    return Server(
+        uvicorn.Config(
+            app,
+            http=http,
+            ws=WebSocketProtocol,
+            loop="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws_max_size=settings.ws_max_bytes,
+            ws_ping_interval=settings.ws_ping_interval_s,
+            ws_ping_timeout=settings.ws_ping_timeout_s,
+            ws_per_message_deflate=False,
+            timeout_graceful_shutdown=2,
+            backlog=2048,
+        )
+    )
