@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import importlib.metadata
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -143,3 +145,22 @@ def test_every_parameter_of_a_built_in_tool_has_a_description() -> None:
 def test_an_empty_registry_says_so() -> None:
     with pytest.raises(ToolNotFound, match="no tool is named chat"):
         Registry([]).resolve("chat")
+
+
+def test_loading_the_tools_imports_nothing_heavy() -> None:
+    source = "import sys; from exai_ops.tools.registry import load_tools; load_tools(); print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", source], cwd=ROOT, check=True, capture_output=True, text=True, timeout=30
+    )
+    heavy = {
+        "aiohttp",
+        "httpx",
+        "starlette",
+        "uvicorn",
+        "pydantic",
+        "redis",
+        "supabase",
+        "mcp",
+        "exai_ops.daemon",
+    }
+    assert not heavy & set(loaded.stdout.split())
