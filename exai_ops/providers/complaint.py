@@ -18,6 +18,7 @@ import msgspec
 
 from exai_ops.settings import Secret
 
+MAX_BODY_BYTES: Final = 64 * 1024
 MAX_MESSAGE: Final = 300
 _MAX_CODE: Final = 64
 _MAX_WAIT_S: Final = 7 * 86400.0
@@ -50,7 +51,7 @@ class Complaint:
 
 def read(headers: Mapping[str, str], body: bytes, secret: Secret, now: float | None = None) -> Complaint:
     """The complaint in an answer; ``now`` is seconds since the epoch, for dates in headers."""
-    message, code = _message_and_code(body, secret)
+    message, code = _message_and_code(body[:MAX_BODY_BYTES], secret)
     return Complaint(
         message=one_line(message, secret),
         code=one_line(code, secret)[:_MAX_CODE] or None,

@@ -13,6 +13,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from exai_ops.errors import ProviderUnavailable
+from exai_ops.providers.complaint import MAX_BODY_BYTES
 from exai_ops.providers.dialect import Dialect
 from exai_ops.providers.sse import EventParser, EventTooLarge
 from exai_ops.providers.transport import TRANSPORT_ERRORS, transport_failure
@@ -20,7 +21,6 @@ from exai_ops.providers.types import OnDelta, Usage
 from exai_ops.providers.wire import NO_USAGE, Piece, ToolCall, merge_tool_calls
 
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
-MAX_ERROR_BYTES: Final = 64 * 1024
 _ERROR_BODY_S: Final = 5.0
 _LINGER_S: Final = 0.25  # for the end of a body whose last event has come, to keep the connection
 _DONE: Final = b"[DONE]"
@@ -97,7 +97,8 @@ async def ask(question: Question, tally: Tally, on_delta: OnDelta | None) -> Ans
         if response.headers.get("Content-Type", "").startswith("application/json"):
             # A refusal under status 200, or an answer from something that does not stream.
             answer = await _whole(endpoint, response, tally)
-            await _hand_on(answer.text, tally, on_delta)
+            if answer.text:
+                await _hand_on(answer.text, tally, on_delta)
             return answer
         return await _stream(endpoint, response, tally, on_delta)
     finally:
@@ -155,10 +156,10 @@ async def _error_body(response: aiohttp.ClientResponse, tally: Tally) -> bytes:
     parts: list[bytes] = []
     with contextlib.suppress(*TRANSPORT_ERRORS):
         async with asyncio.timeout(_ERROR_BODY_S):
-            while tally.received_bytes < MAX_ERROR_BYTES and (chunk := await response.content.readany()):
+            while tally.received_bytes < MAX_BODY_BYTES and (chunk := await response.content.readany()):
                 parts.append(chunk)
                 tally.received_bytes += len(chunk)
-    return b"".join(parts)[:MAX_ERROR_BYTES]
+    return b"".join(parts)[:MAX_BODY_BYTES]
 
 
 async def _stream(

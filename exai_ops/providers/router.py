@@ -152,9 +152,9 @@ class Providers:
                     raise
                 first = _joined(first, error)
                 continue
-            if first is None:
-                return completion
-            return replace(completion, failed_over_from=first.provider)
+            # With its breaker open the default was not even tried first; it is down all the same.
+            down = first.provider if first else self._settings.default_provider
+            return completion if down == provider else replace(completion, failed_over_from=down)
         raise first or AssertionError("no candidates")
 
     async def _ask(

@@ -354,6 +354,18 @@ async def test_the_other_provider_steps_in(
     assert entered == ["kimi", "glm"]
 
 
+async def test_an_open_breaker_sends_the_call_to_the_other_provider(
+    opened: Opened, sim: SimulatorServer
+) -> None:
+    async with opened(provider_attempts=1, breaker_failures=1) as providers:
+        with pytest.raises(ProviderUnavailable):
+            await providers.complete(ask(model=KIMI, fault="status=500"))
+        assert [name for name, _ in providers.candidates(None)] == ["glm", "kimi"]
+        done = await providers.complete(ask())
+    assert (done.provider, done.failed_over_from, done.attempts) == ("glm", "kimi", 1)
+    assert sim.state.total("received", "kimi") == 1
+
+
 @pytest.mark.parametrize(("fault", "kind"), [("status=400", ProviderRejected), ("status=404", ModelNotFound)])
 async def test_a_refused_request_stays(
     opened: Opened, sim: SimulatorServer, fault: str, kind: type[ProviderError]
