@@ -171,6 +171,8 @@ class Dispatcher:
             return True
         if known is None or known.state == "running" or _expired(known, self._settings.result_ttl_s):
             return False
+        if known.result is not None and _code_of(known.result) == protocol.OVER_CAPACITY:
+            return False
         same = mark is None or known.digest == mark
         await sink.send(_kept(known) if same else _duplicate(request_id))
         return True
@@ -284,8 +286,9 @@ class Dispatcher:
     async def _finish(self, session: Session, call: Call, frame: str, *, kept: bool) -> None:
         """Keep the result, then send it; a store that refuses does not keep it from its client."""
         now = time.time()
-        if kept and call.accepted_at is not None:
+        if call.accepted_at is not None:
             frame = await self._keep(call, frame, now)
+        if kept and call.accepted_at is not None:
             session.finished[call.request_id] = now
         session.calls.pop(call.request_id, None)
         if call.code is not None and session.answers.get(call.digest) == call.request_id:
@@ -302,14 +305,17 @@ class Dispatcher:
 
         Writes are applied in order, so when the result is stored the tool's writes are decided.
         """
-        try:
-            await self._services.storage.finish_call(call.session_id, call.request_id, frame, now)
-            for write in call.writes:
+        error: StorageError | None = None
+        finished = self._services.storage.finish_call(call.session_id, call.request_id, frame, now)
+        for write in (finished, *call.writes):
+            try:
                 await write
-        except StorageError as error:
-            _LOG.warning("not stored", error=str(error), session=call.session_id, request=call.request_id)
-            return _with_warning(frame, f"this answer was not stored: {error}")
-        return frame
+            except StorageError as refusal:
+                error = refusal
+        if error is None:
+            return frame
+        _LOG.warning("not stored", error=str(error), session=call.session_id, request=call.request_id)
+        return _with_warning(frame, f"this answer was not stored: {error}")
 
     def _account(self, call: Call, frame: str) -> None:
         duration_s = time.monotonic() - call.started_at
@@ -380,6 +386,20 @@ def _kept(known: CallRecord) -> str:
         tool=known.tool,
         accepted_at=known.accepted_at,
     )
+
+
+class _Error(msgspec.Struct):
+    code: str = ""
+
+
+class _Outcome(msgspec.Struct):
+    error: _Error | None = None
+
+
+def _code_of(frame: str) -> str | None:
+    """The error code of a result frame, None for a good one."""
+    outcome = msgspec.json.decode(frame, type=_Outcome)
+    return None if outcome.error is None else outcome.error.code
 
 
 def _expired(known: CallRecord, ttl_s: float) -> bool:

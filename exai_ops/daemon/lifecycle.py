@@ -27,7 +27,7 @@ from exai_ops.errors import UsageError
 from exai_ops.logs import get_logger
 from exai_ops.monitor.recorder import Monitor
 from exai_ops.providers.router import Providers
-from exai_ops.providers.simulator.server import running_simulator
+from exai_ops.providers.simulator import SimulatorOptions, running_simulator
 from exai_ops.settings import Settings
 from exai_ops.storage.sqlite import SQLiteStorage
 from exai_ops.tools.registry import Registry, load_tools
@@ -37,6 +37,9 @@ CUT_S: Final = 2.0
 """How long cut calls may take to end."""
 FORCED_S: Final = 0.8
 """From a second signal to the end of the process, whatever it does."""
+
+_PRIVATE: Final = SimulatorOptions(control=False, remember=0)
+"""The simulator inside the daemon keeps no prompts and has no control endpoint."""
 
 MCP = Callable[[Daemon], App]
 
@@ -145,7 +148,7 @@ async def _daemon(settings: Settings, *, simulate: bool) -> AsyncIterator[Daemon
         await storage.open()
         base_url = None
         if simulated:
-            base_url = (await stack.enter_async_context(running_simulator())).base_url
+            base_url = (await stack.enter_async_context(running_simulator(_PRIVATE))).base_url
         providers = await stack.enter_async_context(
             Providers(settings, record=monitor.record, simulated_base_url=base_url)
         )
