@@ -120,7 +120,8 @@ SELECT_SESSION: Final = "SELECT resume_hash, created_at FROM sessions WHERE sess
 _CALL_COLUMNS: Final = "session_id, request_id, tool, digest, daemon, accepted_at, state, finished_at, result"
 SELECT_CALL: Final = f"SELECT {_CALL_COLUMNS} FROM calls WHERE session_id = ? AND request_id = ?"  # noqa: S608
 INTERRUPT_RUNNING: Final = f"""
-    UPDATE calls SET state = 'interrupted', finished_at = ? WHERE finished_at IS NULL
+    UPDATE calls SET state = 'interrupted', finished_at = ?
+    WHERE finished_at IS NULL AND state = 'running'
     RETURNING {_CALL_COLUMNS}
 """  # noqa: S608
 SELECT_MESSAGES: Final = """
