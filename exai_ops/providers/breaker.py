@@ -5,7 +5,7 @@ in      what happens               then in
 ======  =========================  =========
 closed  failures in a row          open
 open    ``reset_s`` passes         half_open
-half    the one trial succeeds     closed
+half    the one trial answers      closed
 half    the trial fails            open
 half    the trial is abandoned     half_open
 ======  =========================  =========
@@ -73,6 +73,11 @@ class CircuitBreaker:
         if self._opened_at is not None:
             self._opened_at = None
             self._end_trial()
+
+    def begin_answer(self, ticket: int) -> None:
+        """The answer has begun: a trial's is proof enough, so that others need not wait for its end."""
+        if self._trial:
+            self.succeed(ticket)
 
     def fail(self, ticket: int, now: float) -> None:
         """The provider did not answer, or with a fault of its own."""

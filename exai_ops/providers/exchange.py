@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -50,6 +51,7 @@ class Tally:
         pieces: Events of the current stream that held a piece of the answer.
         received_bytes: Of the current answer's body.
         streamed: Whether a piece of text has been handed on: nothing may be tried again after that.
+        on_first_piece: Called with the first piece of each stream.
     """
 
     requests: int = 0
@@ -57,6 +59,7 @@ class Tally:
     pieces: int = 0
     received_bytes: int = 0
     streamed: bool = False
+    on_first_piece: Callable[[], None] | None = None
 
 
 @dataclass(slots=True)
@@ -182,6 +185,8 @@ async def _stream(
             piece = read_piece(event)
             gathered.add(piece)
             tally.pieces += 1
+            if tally.pieces == 1 and tally.on_first_piece is not None:
+                tally.on_first_piece()
             if piece.text:
                 await _hand_on(piece.text, tally, on_delta)
     if not gathered.finish_reason:

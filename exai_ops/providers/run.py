@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from exai_ops.errors import ProviderError, ProviderRejected
@@ -103,6 +104,7 @@ class Run:
         ticket = breaker.admit(clock())
         if ticket is None:
             raise breaker_open(self.upstream.name, breaker, clock(), self.upstream.last_error)
+        self.tally.on_first_piece = partial(breaker.begin_answer, ticket)
         started = time.perf_counter()
         self._tell("send", size=len(body), attempt=self.tally.requests + 1)
         try:

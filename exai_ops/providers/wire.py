@@ -21,7 +21,7 @@ class _Function(msgspec.Struct, gc=False):
 
 
 class _ToolCall(msgspec.Struct):
-    index: int = 0
+    index: int | None = None
     id: str | None = None
     type: str | None = None
     function: _Function | None = None
@@ -146,7 +146,7 @@ def _usage(usage: _Usage | None) -> Usage:
 
 def _tool_call(call: _ToolCall) -> ToolCall:
     function = call.function or _Function()
-    return ToolCall(call.index, call.id or "", function.name or "", function.arguments or "")
+    return ToolCall(call.index or 0, call.id or "", function.name or "", function.arguments or "")
 
 
 def request_body(

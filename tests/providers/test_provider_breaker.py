@@ -55,6 +55,27 @@ def test_the_trial_decides() -> None:
     assert breaker.state(161) == "half_open"
 
 
+def test_a_trial_that_answers_lets_others_in_before_its_end() -> None:
+    breaker = opened()
+    trial = admitted(breaker, 130)
+    breaker.begin_answer(trial)
+    assert breaker.state(130) == "closed"
+    other = admitted(breaker, 130)
+    breaker.fail(trial, 131)
+    assert breaker.consecutive_failures == 0
+    breaker.fail(other, 131)
+    assert breaker.consecutive_failures == 1
+
+
+def test_an_answer_that_only_begins_does_not_start_the_count_anew() -> None:
+    breaker = CircuitBreaker(failures=3, reset_s=30)
+    for _ in range(3):
+        ticket = admitted(breaker, 0)
+        breaker.begin_answer(ticket)
+        breaker.fail(ticket, 0)
+    assert breaker.state(0) == "open"
+
+
 def test_an_abandoned_trial_leaves_room_for_the_next() -> None:
     breaker = opened()
     breaker.abandon(admitted(breaker, 130))

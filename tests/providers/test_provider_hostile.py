@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from exai_ops.errors import ProviderError, ProviderRejected, ProviderUnavailable
+from exai_ops.providers import exchange
 from exai_ops.providers.router import Providers
 from exai_ops.providers.types import ChatRequest, Completion, Message
 from exai_ops.settings import Secret, Settings
@@ -133,6 +134,14 @@ async def test_a_plain_server_under_https_is_named_as_tls() -> None:
     async with RawServer(b"HTTP/1.1 400 No\r\n\r\n", hang=False).running() as server:
         with pytest.raises(ProviderUnavailable, match="TLS"):
             await ask(server, stream=False, scheme="https")
+
+
+async def test_an_error_is_told_without_waiting_for_all_of_its_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "_ERROR_BODY_S", 0.05)
+    answer = http(b"half a rea", status="503 No", more="Content-Length: 99\r\n")
+    async with RawServer(answer, hang=True).running() as server:
+        with pytest.raises(ProviderUnavailable, match=r"HTTP 503\): half a rea"):
+            await ask(server, stream=False)
 
 
 async def test_nobody_listens() -> None:

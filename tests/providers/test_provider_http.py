@@ -82,8 +82,13 @@ def ask(text: str = "hello", **fields: Any) -> ChatRequest:
 class Deltas(list[str]):
     """The pieces that were handed on."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = asyncio.Event()
+
     async def take(self, text: str) -> None:
         self.append(text)
+        self.first.set()
 
 
 @pytest.mark.parametrize("model", [KIMI, GLM])
@@ -248,17 +253,13 @@ async def test_the_deadline_closes_the_socket(opened: Opened, sim: SimulatorServ
 async def test_cancelling_closes_the_socket(
     opened: Opened, sim: SimulatorServer, events: Events, fault: str
 ) -> None:
-    started = asyncio.Event()
-
-    async def note(_: str) -> None:
-        started.set()
-
+    deltas = Deltas()
     async with opened() as providers:
-        call = asyncio.create_task(providers.complete(ask(model=KIMI, fault=fault), on_delta=note))
+        call = asyncio.create_task(providers.complete(ask(model=KIMI, fault=fault), on_delta=deltas.take))
         assert await sim.state.wait(timeout_s=2, received=1)
         if "at=" in fault:
             async with asyncio.timeout(2):
-                await started.wait()
+                await deltas.first.wait()
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
@@ -332,6 +333,26 @@ async def test_a_cancelled_trial_leaves_room_for_the_next(
         with pytest.raises(asyncio.CancelledError):
             await trial
         await providers.complete(ask(model=KIMI))
+
+
+async def test_a_trial_that_streams_lets_others_in(
+    opened: Opened, sim: SimulatorServer, events: Events
+) -> None:
+    async with opened(provider_attempts=1, breaker_failures=1, breaker_reset_s=30) as providers:
+        with pytest.raises(ProviderUnavailable):
+            await providers.complete(ask(model=KIMI, fault="status=500"))
+        events.now += 30
+        deltas = Deltas()
+        trial = asyncio.create_task(
+            providers.complete(ask(model=KIMI, fault="stall=60; at=1"), on_delta=deltas.take)
+        )
+        async with asyncio.timeout(5):
+            await deltas.first.wait()
+        await providers.complete(ask(model=KIMI))
+        trial.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await trial
+        assert providers.states()[0].breaker == "closed"
 
 
 @pytest.mark.parametrize(
