@@ -1,1 +1,6 @@
-"""A client of the WebSocket protocol: the command line's, and any script's."""
+"""A client of the daemon's WebSocket protocol."""
+
+from exai_ops.client.connection import Connection, ConnectionLost, Frame, NotReachable, connect
+from exai_ops.client.target import Target
+
+__all__ = ["Connection", "ConnectionLost", "Frame", "NotReachable", "Target", "connect"]
