@@ -24,6 +24,12 @@ class Sink(Protocol):
     async def send(self, frame: str) -> None:
         """Take a frame. Never raises because the other side left."""
 
+    def hold(self, frame: str) -> None:
+        """Take a frame that may wait for the next one; ``flush`` sends it if none comes."""
+
+    async def flush(self) -> None:
+        """Send what is held."""
+
 
 class _Watcher:
     __slots__ = ("next_seq", "sink", "stream")
@@ -123,6 +129,16 @@ class Call(Owner):
         """Send a frame to all who watch."""
         for watcher in self.watchers:
             await watcher.sink.send(frame)
+
+    def announce(self, frame: str) -> None:
+        """Give all who watch a frame that the next one, within a moment, takes along."""
+        for watcher in self.watchers:
+            watcher.sink.hold(frame)
+
+    async def flush(self) -> None:
+        """Nothing follows for now: send what was announced."""
+        for watcher in self.watchers:
+            await watcher.sink.flush()
 
     async def delta(self, text: str) -> None:
         """A piece of the streamed answer, to all who asked for the stream."""

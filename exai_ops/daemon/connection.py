@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, Protocol
 
 from exai_ops.daemon import protocol
 from exai_ops.daemon.core import Daemon
@@ -27,6 +28,16 @@ SEND_TIMEOUT_S: Final = 30.0
 """How long a client may take no byte before its connection is aborted."""
 
 
+class Wire(Protocol):
+    """What the server offers beyond ASGI: see ``server.WebSocketProtocol``."""
+
+    def write_texts(self, texts: Iterable[str]) -> bool:
+        """Write text frames at once; False when that cannot be done now."""
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+
+
 class WebSocketConnection:
     """A client on the wire."""
 
@@ -35,25 +46,37 @@ class WebSocketConnection:
         self.blocked_since: float | None = None
         self._receive = receive
         self._send = send
-        self._abort = scope.get("extensions", {}).get("exai.abort")
+        self._wire: Wire | None = scope.get("extensions", {}).get("exai.websocket")
         self._out: deque[str] = deque()
         self._out_bytes = 0
         self._writing = False
+
+    def hold(self, frame: str) -> None:
+        """Put a frame before the next one that is sent: one write for both."""
+        if not self.closed:
+            self._out.append(frame)
+            self._out_bytes += len(frame)
 
     async def send(self, frame: str) -> None:
         """Send a frame after those before it. Cancelling leaves it to the next sender."""
         if self.closed:
             return
-        self._out.append(frame)
-        self._out_bytes += len(frame)
+        self.hold(frame)
         if self._writing:
             if self._out_bytes > BACKLOG_BYTES:
                 self.abort("too slow: its backlog is full")
             return
+        if self._wire is not None and self._wire.write_texts(self._out):
+            self._out.clear()
+            self._out_bytes = 0
+            return
         self._writing = True
         try:
             await self._write()
-        except OSError:  # uvicorn's ClientDisconnected: the client left
+        except (
+            OSError,
+            RuntimeError,
+        ):  # how uvicorn says that the client left, or that a ping went unanswered
             self.closed = True
         finally:
             self._writing = False
@@ -67,7 +90,7 @@ class WebSocketConnection:
             self.blocked_since = time.monotonic()
 
     async def flush(self) -> None:
-        """Write what a cancelled sender left behind."""
+        """Write what is held, and what a cancelled sender left behind."""
         if self._out and not self._writing and not self.closed:
             frame = self._out.pop()
             self._out_bytes -= len(frame)
@@ -97,8 +120,8 @@ class WebSocketConnection:
         """Drop the connection without a word: it does not take any."""
         self.closed = True
         _LOG.warning("connection aborted", why=why)
-        if self._abort is not None:
-            self._abort()
+        if self._wire is not None:
+            self._wire.abort()
 
 
 async def serve_websocket(daemon: Daemon, scope: Scope, receive: Receive, send: Send) -> None:

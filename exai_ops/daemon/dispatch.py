@@ -225,13 +225,15 @@ class Dispatcher:
         if call.cancel_code is not None:
             return _cancelled(call)
         call.handler.arguments.convert(call.arguments)
-        now = time.time()
-        await call.publish(protocol.progress(call.request_id, call.tool, now, protocol.ACCEPTED_NOTE))
+        call.announce(protocol.progress(call.request_id, call.tool, time.time(), protocol.ACCEPTED_NOTE))
         if not call.handler.needs_permit:
             return await self._execute(call, None)
         if self._settings.ws_semantic_cache and (frame := await self._cached(session, call)) is not None:
             return frame
-        async with self._ledger.hold(call, self._first_provider(call)) as hold:
+        provider = self._first_provider(call)
+        if not self._ledger.free(call.session_id, provider):
+            await call.flush()
+        async with self._ledger.hold(call, provider) as hold:
             call.entry = hold.entry
             return await self._execute(call, hold)
 

@@ -116,10 +116,10 @@ class Ledger:
     async def acquire(self, entry: Entry) -> None:
         """For ``Hold`` alone: count an entry in, waiting if need be."""
         asked_at = self._clock()
-        if self._queue or not self._room(entry.owner.session_id, entry.provider):
-            await self._wait(entry)
-        else:
+        if self.free(entry.owner.session_id, entry.provider):
             self._take(entry)
+        else:
+            await self._wait(entry)
         entry.waited_s = entry.taken_at - asked_at
 
     def release(self, entry: Entry) -> None:
@@ -166,6 +166,10 @@ class Ledger:
     def held(self) -> int:
         """Permits held, in all."""
         return self._used
+
+    def free(self, session: str, provider: str | None) -> bool:
+        """Whether a call would get its permit at once."""
+        return not self._queue and self._room(session, provider)
 
     def usage(self) -> dict[str, dict[str, int]]:
         """Limit, held and free of the global permit and of each provider's."""
