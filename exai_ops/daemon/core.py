@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import exai_ops
@@ -48,6 +49,7 @@ class Daemon:
     Attributes:
         id: Identity of this process's life, in the journal.
         started_at: Seconds since the epoch.
+        closers: Awaited once the calls are done, before the server ends; each for at most two seconds.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Daemon:
         self.sessions = Sessions(storage)
         self.connections: set[LiveConnection] = set()
         self.leaking: dict[int, str] = {}
+        self.closers: list[Callable[[], Awaitable[None]]] = []
         self.tools_frame = protocol.encode({"op": "list_tools_res", "tools": registry.describe()})
         services = Services(
             settings=settings,
