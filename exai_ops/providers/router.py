@@ -6,6 +6,7 @@ import difflib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import TracebackType
 from typing import Final, Self, TypeAlias
 
@@ -29,6 +30,7 @@ from exai_ops.providers.upstream import Record, Upstream, make_upstream
 from exai_ops.settings import Secret, Settings
 
 OnEnter: TypeAlias = Callable[[str], Awaitable[None]]
+_NAMES_KEPT: Final = 256
 _PATIENCE_S: Final = 2.0  # a longer Retry-After sends the call to the other provider, if it may go there
 _SIMULATED_KEY: Final = Secret("simulated-key")
 _SIMULATED_PATHS: Final = {"kimi": "/kimi/v1", "glm": "/glm/v4"}
@@ -72,6 +74,8 @@ class Providers:
             "glm": self._simulated or bool(settings.glm_api_key),
         }
         self._defaults = {"kimi": settings.kimi_model, "glm": settings.glm_model}
+        self._named = lru_cache(_NAMES_KEPT)(self._look_up)
+        self._model = lru_cache(_NAMES_KEPT)(self._marked)
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
@@ -88,7 +92,7 @@ class Providers:
         for provider, name in self._defaults.items():
             if name not in known:
                 known[name] = catalog.of_provider(name, provider)
-        return [self._marked(model) for model in known.values() if self._configured[model.provider]]
+        return [self._model(m.name, m.provider) for m in known.values() if self._configured[m.provider]]
 
     def states(self) -> list[ProviderState]:
         """What is known of each provider without asking it."""
@@ -107,7 +111,7 @@ class Providers:
     def resolve(self, model: str | None) -> ModelInfo:
         """The model that a completion would ask first. Raises ModelNotFound, ProviderAuthError."""
         provider, name = self.candidates(model)[0]
-        return self._marked(catalog.of_provider(name, provider))
+        return self._model(name, provider)
 
     def candidates(self, model: str | None) -> list[tuple[str, str]]:
         """(provider, model) to ask, in order: one when a model was named, else each that has a key.
@@ -170,8 +174,8 @@ class Providers:
             upstream, model, trip.request, trip.on_delta, tally=trip.tally, patience_s=patience_s
         )
 
-    def _named(self, name: str) -> tuple[str, str]:
-        """(provider, model) for a name that the caller gave."""
+    def _look_up(self, name: str) -> tuple[str, str]:
+        """(provider, model) for a name that the caller gave. Raises ModelNotFound, ProviderAuthError."""
         lowered = name.lower()
         if lowered in self._defaults:
             provider, name = lowered, self._defaults[lowered]
@@ -200,7 +204,8 @@ class Providers:
             hint="the tool listmodels names the models that can be asked for",
         )
 
-    def _marked(self, model: ModelInfo) -> ModelInfo:
+    def _marked(self, name: str, provider: str) -> ModelInfo:
+        model = catalog.of_provider(name, provider)
         return replace(model, simulated=True) if self._simulated else model
 
     def _state(self, upstream: Upstream, now: float) -> ProviderState:
