@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import signal
 import socket
@@ -79,10 +80,12 @@ class Signals:
 async def serve(settings: Settings, *, simulate: bool, mcp: MCP) -> int | None:
     """Serve until a signal; returns its number. Raises UsageError, StorageError before anything is served."""
     began = time.perf_counter()
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # a line a connection says nothing new
     listening = bind(settings)
     port = listening.getsockname()[1]
     with Signals(asyncio.get_running_loop()) as signals, contextlib.closing(listening):
         async with _daemon(settings, simulate=simulate) as daemon:
+            await _recover(daemon)  # before anybody asks: a call of an earlier life must not be run again
             web = server(application(daemon, mcp(daemon)), settings)
             async with asyncio.TaskGroup() as tasks:
                 daemon.dispatcher.start(tasks)
@@ -97,7 +100,6 @@ async def serve(settings: Settings, *, simulate: bool, mcp: MCP) -> int | None:
                 chores.append(tasks.create_task(daemon.lag.run()))
                 serving = tasks.create_task(web.serve(sockets=[listening]))
                 await web.listening.wait()
-                await _recover(daemon)
                 runstate.write(settings, runstate.own_state(settings, port, simulated=daemon.simulated))
                 _spare_the_collector()
                 daemon.state = "ready"
