@@ -112,10 +112,15 @@ class Call(Owner):
         self.watchers.append(_Watcher(sink, stream=stream))
 
     async def attach(self, sink: Sink, *, stream: bool, now: float) -> None:
-        """Let a sink have all frames: where the call stands, the pieces so far, and what comes."""
-        watcher = _Watcher(sink, stream=stream)
-        self.watchers = [w for w in self.watchers if w.sink is not sink]
-        self.watchers.append(watcher)
+        """Let a sink have all frames: where the call stands, the pieces so far, and what comes.
+
+        A sink that watches already is told where the call stands; it gets no piece a second time.
+        """
+        watcher = next((w for w in self.watchers if w.sink is sink), None)
+        if watcher is None:
+            watcher = _Watcher(sink, stream=stream)
+            self.watchers.append(watcher)
+        watcher.stream = watcher.stream or stream
         await sink.send(protocol.progress(self.request_id, self.tool, now, "attached to the running call"))
         if self.accepted_at is not None:
             await sink.send(protocol.call_ack(self.request_id, self.tool, self.timeout_s))
