@@ -240,8 +240,9 @@ class ServerProtocol:
         probe = _probe(data)
         if self.state is State.AWAITING_HELLO:
             return _bad_hello(probe, exc)
-        if probe is None:
+        if probe is None and not isinstance(exc, RecursionError):
             return Refused(error("invalid_json"))
+        probe = probe or _Probe()
         request_id = probe.request_id if isinstance(probe.request_id, str) else None
         if isinstance(probe.op, str) and probe.op not in _OPS:
             return Refused(error(f"Unknown op: {probe.op[:100]}", request_id))
@@ -251,7 +252,7 @@ class ServerProtocol:
 def _bad_hello(probe: _Probe | None, exc: Exception) -> Refused:
     if probe is not None and isinstance(probe.op, str) and probe.op != "hello":
         return _no_hello()
-    message = "not JSON" if probe is None else _readable(exc)
+    message = "not JSON" if probe is None and not isinstance(exc, RecursionError) else _readable(exc)
     return Refused(hello_refused("invalid_hello", message), CLOSE_INVALID, "invalid hello")
 
 
