@@ -67,7 +67,7 @@ class Option:
             typer.Option(
                 *decls,
                 help=self._help(),
-                metavar=_METAVARS.get(self.kind),
+                metavar=metavar,
                 show_default=False,
                 min=low,
                 max=high,
