@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import time
@@ -113,15 +114,16 @@ class Database:
             outcomes.append(self._call(operation))
 
     def _write_all(self, writes: list[Operation]) -> list[Outcome]:
+        """One transaction; when it fails, each half again, until who is to blame stands alone."""
         started = time.perf_counter()
         error = self._write(writes)
+        if error is not None and len(writes) > 1 and not is_busy(error):
+            middle = len(writes) // 2
+            return self._write_all(writes[:middle]) + self._write_all(writes[middle:])
         size = sum(operation.size_bytes for operation in writes)
         self._event("send", "write", started, size=size, error=error, metadata={"operations": len(writes)})
-        if error is None:
-            return [(operation, None, None) for operation in writes]
-        if len(writes) == 1 or is_busy(error):
-            return [(operation, None, explain(error, self._path)) for operation in writes]
-        return [outcome for operation in writes for outcome in self._write_all([operation])]
+        failure = None if error is None else explain(error, self._path)
+        return [(operation, None, failure) for operation in writes]
 
     def _write(self, writes: list[Operation]) -> Exception | None:
         parameters: list[Any] = []
@@ -144,9 +146,9 @@ class Database:
         try:
             value = operation.work(connection)
         except _REFUSED as error:
-            self._event("receive", "read", started, error=error)
+            self._event("receive", operation.name, started, error=error)
             return operation, None, explain(error, self._path)
-        self._event("receive", "read", started)
+        self._event("receive", operation.name, started)
         return operation, value, None
 
     def _open_connection(self) -> sqlite3.Connection:
@@ -158,9 +160,9 @@ class Database:
         """The folder for this user alone, the file too: it holds conversations."""
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
-        mode = self._path.stat().st_mode
-        if mode & 0o077:
-            self._path.chmod(0o600)
+        if self._path.stat().st_mode & 0o077:
+            with contextlib.suppress(PermissionError):  # another user's file is theirs to seal
+                self._path.chmod(0o600)
 
     def _let_go(self) -> None:
         connection, self._connection = self._connection, None
@@ -251,7 +253,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     # Durable against the death of the process; a power cut may cost the last moments, never the file.
     connection.execute("PRAGMA synchronous = NORMAL")
     # A checkpoint waits for the disk: rarely under load, else when idle.
-    connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    connection.execute("PRAGMA wal_autocheckpoint = 1000")
     if version < schema.VERSION:
         script = "".join(schema.MIGRATIONS[version:])
         connection.executescript(

@@ -54,7 +54,7 @@ class SQLiteStorage:
         """Write and read one value now."""
         now, started = time.time(), time.perf_counter()
         try:
-            seen = await self._do(lambda connection: _write_and_read(connection, now), barrier=True)
+            seen = await self._do("check", lambda connection: _write_and_read(connection, now), barrier=True)
             detail = "" if seen == now else "what was written did not come back"
         except StorageError as error:
             detail = error.message
@@ -70,7 +70,9 @@ class SQLiteStorage:
 
     async def load_session(self, session_id: str) -> SessionRecord | None:
         """The session, or None."""
-        row = await self._do(lambda c: c.execute(schema.SELECT_SESSION, (session_id,)).fetchone())
+        row = await self._do(
+            "load_session", lambda c: c.execute(schema.SELECT_SESSION, (session_id,)).fetchone()
+        )
         return row and SessionRecord(session_id=session_id, resume_hash=row[0], created_at=row[1])
 
     def accept_call(self, call: CallRecord) -> Awaitable[None]:
@@ -93,18 +95,22 @@ class SQLiteStorage:
     async def find_call(self, session_id: str, request_id: str) -> CallRecord | None:
         """The call, or None."""
         ids = (session_id, request_id)
-        row = await self._do(lambda c: c.execute(schema.SELECT_CALL, ids).fetchone())
+        row = await self._do("find_call", lambda c: c.execute(schema.SELECT_CALL, ids).fetchone())
         return row and _call(row)
 
     async def interrupt_running(self, now: float) -> list[CallRecord]:
         """Mark every running call as interrupted, finished ``now``, and return them."""
-        rows = await self._do(lambda c: c.execute(schema.INTERRUPT_RUNNING, (now,)).fetchall(), barrier=True)
+        rows = await self._do(
+            "interrupt_running",
+            lambda c: c.execute(schema.INTERRUPT_RUNNING, (now,)).fetchall(),
+            barrier=True,
+        )
         return [_call(row) for row in rows]
 
     def append_messages(self, conversation_id: str, messages: Sequence[StoredMessage]) -> Awaitable[None]:
         """Add messages, all or none. Without messages nothing happens."""
         if not messages:
-            return self._do(lambda _: None, barrier=True)
+            return self._do("append_messages", lambda _: None, barrier=True)
         rows: list[Any] = []
         size = 0
         last_use: float | None = max(message.created_at for message in messages)
@@ -121,7 +127,9 @@ class SQLiteStorage:
 
     async def messages(self, conversation_id: str) -> list[StoredMessage] | None:
         """All messages in order, or None when there is no such conversation."""
-        rows = await self._do(lambda c: c.execute(schema.SELECT_MESSAGES, (conversation_id,)).fetchall())
+        rows = await self._do(
+            "messages", lambda c: c.execute(schema.SELECT_MESSAGES, (conversation_id,)).fetchall()
+        )
         return [_message(row) for row in rows] or None
 
     async def prune(
@@ -141,30 +149,32 @@ class SQLiteStorage:
         return dropped + await self._repeat(lambda c: c.execute(schema.DROP_SESSIONS, which).rowcount)
 
     async def _hide_conversations(self, before: float) -> int:
-        first, last = await self._do(lambda c: c.execute(schema.SPAN_OF_CONVERSATIONS).fetchone())
+        first, last = await self._do("prune", lambda c: c.execute(schema.SPAN_OF_CONVERSATIONS).fetchone())
         hidden = 0
         for low in range(first or 0, (last or -1) + 1, _SOME):
             which = {"low": low, "high": low + _SOME - 1, "before": before}
-            hidden += await self._do(_execute_count(schema.HIDE_CONVERSATIONS, which), barrier=True)
+            hidden += await self._do("prune", _execute_count(schema.HIDE_CONVERSATIONS, which), barrier=True)
         return hidden
 
     async def _repeat(self, step: Callable[[sqlite3.Connection], int]) -> int:
         """Take steps of at most ``_SOME`` rows until one is not full."""
         total = 0
         while True:
-            count: int = await self._do(step, barrier=True)
+            count: int = await self._do("prune", step, barrier=True)
             total += count
             if count < _SOME:
                 return total
 
     def _write(self, rows: tuple[Any, ...], size_bytes: int) -> asyncio.Future[None]:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._writer.submit(Operation(future, rows=rows, size_bytes=size_bytes))
+        self._writer.submit(Operation(future, name="write", rows=rows, size_bytes=size_bytes))
         return future
 
-    def _do(self, work: Callable[[sqlite3.Connection], Any], *, barrier: bool = False) -> asyncio.Future[Any]:
+    def _do(
+        self, name: str, work: Callable[[sqlite3.Connection], Any], *, barrier: bool = False
+    ) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._writer.submit(Operation(future, work=work, barrier=barrier))
+        self._writer.submit(Operation(future, name=name, work=work, barrier=barrier))
         return future
 
     def _failed(self, message: str) -> asyncio.Future[None]:

@@ -3,12 +3,18 @@
 The loop collects operations; while the thread is at work they wait, and then all go as one batch, so
 that many sessions share a transaction. At most one batch is under way, all state but the backend
 belongs to the loop, and the results of a batch come back by one callback.
+
+A thread that waits for the interpreter lock may demand it after 5 ms, but each time the loop gives it
+up and takes it again, as it does for every poll, the wait begins anew. A saturated loop that polled
+every 0.3 ms kept a batch of one call waiting for 3.3 s. So while a batch is under way for long, the
+loop sleeps for a moment.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Protocol, TypeAlias
@@ -18,29 +24,39 @@ from exai_ops.errors import StorageError
 DEADLINE_S: Final = 10.0
 IDLE_S: Final = 1.0
 
+# A loop without a pause lends the interpreter lock to a batch that takes long: so much, so often, and
+# less often after so many times, because then it is the disk that is slow.
+_LEND_S: Final = 0.0002
+_LEND_EVERY_S: Final = 0.002
+_LEND_SELDOM_S: Final = 0.05
+_LEND_OFTEN: Final = 20
+
 
 class Operation:
     """One thing to do in the thread.
 
     Attributes:
+        name: What the monitor calls it.
         rows: Parameters to write, or None when ``work`` is to be called.
         work: What to call with the backend's connection; its value resolves the future.
         barrier: Whether it must see exactly the writes before it; a plain read may see later ones too.
         size_bytes: Of the content, for the monitor.
     """
 
-    __slots__ = ("barrier", "future", "rows", "size_bytes", "work")
+    __slots__ = ("barrier", "future", "name", "rows", "size_bytes", "work")
 
     def __init__(
         self,
         future: asyncio.Future[Any],
         *,
+        name: str,
         rows: tuple[Any, ...] | None = None,
         work: Callable[[Any], Any] | None = None,
         barrier: bool = False,
         size_bytes: int = 0,
     ) -> None:
         self.future = future
+        self.name = name
         self.rows = rows
         self.work = work
         self.barrier = barrier
@@ -76,12 +92,15 @@ class Writer:
         self._name = name
         self._deadline_s = deadline_s
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._inbox: SimpleQueue[list[Operation] | None] = SimpleQueue()
         self._pending: list[Operation] = []
         self._under_way: list[Operation] = []
         self._scheduled = False
         self._closing: asyncio.Future[None] | None = None
-        self._watch: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._lent = 0
+        self._overdue_at = 0.0
 
     @property
     def is_open(self) -> bool:
@@ -92,11 +111,15 @@ class Writer:
         """Start the thread and open the backend in it; when cancelled, the thread closes it again."""
         if self.is_open:
             return
+        if self._thread is not None and self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join, self._deadline_s)
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[None] = loop.create_future()
         inbox: SimpleQueue[list[Operation] | None] = SimpleQueue()
-        thread = threading.Thread(target=self._run, args=(inbox, loop, ready), name=self._name, daemon=True)
-        thread.start()
+        self._thread = threading.Thread(
+            target=self._run, args=(inbox, loop, ready), name=self._name, daemon=True
+        )
+        self._thread.start()
         try:
             await asyncio.wait_for(ready, self._deadline_s)
         except TimeoutError:
@@ -140,15 +163,16 @@ class Writer:
             return
         if self._pending:
             self._under_way, self._pending = self._pending, []
-            self._watch = self._loop.call_later(self._deadline_s, self._stalled)
+            self._lent, self._overdue_at = 0, self._loop.time() + self._deadline_s
+            self._timer = self._loop.call_later(_LEND_EVERY_S, self._tend)
             self._inbox.put(self._under_way)
         elif self._closing is not None:
             self._inbox.put(None)
 
     def _deliver(self, outcomes: list[Outcome]) -> None:
         self._under_way = []
-        if self._watch is not None:
-            self._watch.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         for operation, value, error in outcomes:
             future = operation.future
             if future.done():
@@ -160,8 +184,20 @@ class Writer:
         if self._pending or self._closing is not None:
             self._send_when_free()
 
-    def _stalled(self) -> None:
-        """Fail what waits; the timer goes on until the thread answers."""
+    def _tend(self) -> None:
+        """Lend the lock to the batch under way, or give up on it; goes on until the thread answers."""
+        if self._loop is None:
+            return
+        if self._loop.time() >= self._overdue_at:
+            self._give_up()
+            self._overdue_at = self._loop.time() + self._deadline_s
+        else:
+            time.sleep(_LEND_S)
+            self._lent += 1
+        pause = _LEND_EVERY_S if self._lent < _LEND_OFTEN else _LEND_SELDOM_S
+        self._timer = self._loop.call_later(pause, self._tend)
+
+    def _give_up(self) -> None:
         waiting = [*self._under_way, *self._pending]
         self._pending = []
         for operation in waiting:
@@ -171,10 +207,10 @@ class Writer:
                         f"{self._name}: no answer within {self._deadline_s:g} s", hint="look at the disk"
                     )
                 )
-        if self._loop is not None:
-            self._watch = self._loop.call_later(self._deadline_s, self._stalled)
 
-    def _closed(self, error: BaseException | None) -> None:
+    def _closed(self, inbox: SimpleQueue[list[Operation] | None], error: BaseException | None) -> None:
+        if inbox is not self._inbox:
+            return  # the thread of an opening that was given up
         closing, self._loop = self._closing, None
         if closing is None or closing.done():
             return
@@ -192,11 +228,11 @@ class Writer:
         ready: asyncio.Future[None],
     ) -> None:
         error = _failure(self._backend.open)
-        if error is not None or not _call(loop, _resolve, ready, error):
-            _call(loop, _resolve, ready, error)
-            return
-        self._serve(inbox, loop)
-        _call(loop, self._closed, _failure(self._backend.close))
+        told = _call(loop, _resolve, ready, error)
+        if error is None:
+            if told:
+                self._serve(inbox, loop)
+            _call(loop, self._closed, inbox, _failure(self._backend.close))
 
     def _serve(self, inbox: SimpleQueue[list[Operation] | None], loop: asyncio.AbstractEventLoop) -> None:
         worked = False

@@ -123,8 +123,8 @@ async def test_a_full_disk(tmp_path: Path) -> None:
     store = SQLiteStorage(tmp_path / "db")
     await store.open()
     await store.append_messages("before", [a_message()])
-    limit = await store._do(lambda c: c.execute("PRAGMA page_count").fetchone()[0])
-    await store._do(lambda c: c.execute(f"PRAGMA max_page_count = {limit + 3}").fetchone())
+    limit = await store._do("test", lambda c: c.execute("PRAGMA page_count").fetchone()[0])
+    await store._do("test", lambda c: c.execute(f"PRAGMA max_page_count = {limit + 3}").fetchone())
     big = store.append_messages("big", [a_message("x" * 100_000)])
     small = store.append_messages("small", [a_message()])
     with pytest.raises(StorageError, match="the disk is full") as caught:
@@ -136,7 +136,7 @@ async def test_a_full_disk(tmp_path: Path) -> None:
     many = store.append_messages("many", [a_message("y" * 1000)] * 300)
     with pytest.raises(StorageError, match="the disk is full"):
         await many
-    await store._do(lambda c: c.execute("PRAGMA max_page_count = 100000").fetchone())
+    await store._do("test", lambda c: c.execute("PRAGMA max_page_count = 100000").fetchone())
     await store.append_messages("many", [a_message("y" * 1000)] * 300)
     await store.close()
 
@@ -144,7 +144,7 @@ async def test_a_full_disk(tmp_path: Path) -> None:
 async def test_check_says_what_is_wrong(tmp_path: Path) -> None:
     store = SQLiteStorage(tmp_path / "db")
     await store.open()
-    await store._do(lambda c: c.execute("PRAGMA query_only = ON").fetchone())
+    await store._do("test", lambda c: c.execute("PRAGMA query_only = ON").fetchone())
     state = await store.check()
     assert not state.ok
     assert "cannot be written" in state.detail
@@ -154,7 +154,7 @@ async def test_check_says_what_is_wrong(tmp_path: Path) -> None:
 async def test_another_programs_lock_fails_the_batch_once(tmp_path: Path) -> None:
     store = SQLiteStorage(tmp_path / "db")
     await store.open()
-    await store._do(lambda c: c.execute("PRAGMA busy_timeout = 1").fetchone())
+    await store._do("test", lambda c: c.execute("PRAGMA busy_timeout = 1").fetchone())
     other = sqlite3.connect(tmp_path / "db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     outcomes = await asyncio.gather(

@@ -130,7 +130,7 @@ async def test_a_hung_thread_fails_what_waits(tmp_path: Path) -> None:
     store = SQLiteStorage(tmp_path / "db", deadline_s=0.05)
     await store.open()
     release = threading.Event()
-    hung = store._do(lambda _: release.wait(30), barrier=True)
+    hung = store._do("test", lambda _: release.wait(30), barrier=True)
     with pytest.raises(StorageError, match="no answer within"):
         await hung
     with pytest.raises(StorageError, match="no answer within"):
@@ -143,10 +143,47 @@ async def test_a_hung_thread_fails_what_waits(tmp_path: Path) -> None:
     await store.close()
 
 
+async def test_a_long_batch_is_lent_the_interpreter(tmp_path: Path) -> None:
+    store = SQLiteStorage(tmp_path / "db")
+    await store.open()
+    release = threading.Event()
+    long = store._do("test", lambda _: release.wait(30))
+    async with asyncio.timeout(10):
+        while store._writer._lent < 3:  # noqa: ASYNC110 - a loop without a pause
+            await asyncio.sleep(0)
+    release.set()
+    assert await long
+    await store.close()
+
+
+async def test_an_opening_given_up_leaves_the_file_free(tmp_path: Path) -> None:
+    store = SQLiteStorage(tmp_path / "db")
+    opening = asyncio.create_task(store.open())
+    await asyncio.sleep(0)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    await store.open()
+    assert (await store.check()).ok
+    await store.close()
+
+
+async def test_one_bad_operation_among_many(tmp_path: Path) -> None:
+    store = SQLiteStorage(tmp_path / "db")
+    await store.open()
+    writes = [store.append_messages("c", [a_message(str(n), tokens=2**70 * (n == 300))]) for n in range(1000)]
+    outcomes = await asyncio.gather(*writes, return_exceptions=True)
+    assert [n for n, outcome in enumerate(outcomes) if outcome is not None] == [300]
+    kept = await store.messages("c")
+    assert kept is not None
+    assert [m.content for m in kept] == [str(n) for n in range(1000) if n != 300]
+    await store.close()
+
+
 async def test_a_bug_in_the_thread_reaches_who_waits(tmp_path: Path) -> None:
     store = SQLiteStorage(tmp_path / "db")
     await store.open()
     with pytest.raises(ZeroDivisionError):
-        await store._do(lambda _: 1 // 0)
+        await store._do("test", lambda _: 1 // 0)
     assert (await store.check()).ok
     await store.close()
