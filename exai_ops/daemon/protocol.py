@@ -149,20 +149,36 @@ _OPS: Final = frozenset(
 )
 
 
+def _text(frame: object) -> str:
+    """A frame as text that has a UTF-8 form: a lone surrogate (of a file's name, say) becomes ``?``."""
+    try:
+        return _ENCODER.encode(frame).decode()
+    except UnicodeEncodeError:
+        return _ENCODER.encode(_speakable(msgspec.to_builtins(frame))).decode()
+
+
+def _speakable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_speakable(key): _speakable(inner) for key, inner in value.items()}
+    return [_speakable(inner) for inner in value] if isinstance(value, list) else value
+
+
 def progress(request_id: str, name: str, now: float, note: str) -> str:
     """A progress frame; ``now`` in seconds since the epoch."""
-    return _ENCODER.encode(_Progress(request_id, name, now, note)).decode()
+    return _text(_Progress(request_id, name, now, note))
 
 
 def call_ack(request_id: str, name: str, timeout_s: float) -> str:
     """The frame that says a call was accepted and journaled."""
     timeout = int(timeout_s) if timeout_s == int(timeout_s) else timeout_s
-    return _ENCODER.encode(_Ack(request_id, True, timeout, name)).decode()
+    return _text(_Ack(request_id, True, timeout, name))
 
 
 def stream_delta(request_id: str, seq: int, delta: str) -> str:
     """One piece of a streamed answer; ``seq`` counts from 0 without gaps."""
-    return _ENCODER.encode(_Stream(request_id, seq, delta)).decode()
+    return _text(_Stream(request_id, seq, delta))
 
 
 def call_result(
@@ -170,7 +186,7 @@ def call_result(
 ) -> str:
     """The frame that ends a call well."""
     frame = _Result(request_id, [_Text("text", text)], text, structured, metadata or None)
-    return _ENCODER.encode(frame).decode()
+    return _text(frame)
 
 
 def call_error(request_id: str, code: str, message: str, **details: Any) -> str:
@@ -181,7 +197,7 @@ def call_error(request_id: str, code: str, message: str, **details: Any) -> str:
 
 def encode(frame: dict[str, Any]) -> str:
     """Any other frame."""
-    return _ENCODER.encode(frame).decode()
+    return _text(frame)
 
 
 def hello_ack(session_id: str, resume: str | None) -> str:
@@ -221,15 +237,14 @@ class ServerProtocol:
         """What a text (or UTF-8 bytes) message means. Never raises for bad input."""
         try:
             message = _DECODER.decode(data)
-            problem = _id_problem(message)
         except (msgspec.DecodeError, RecursionError, UnicodeError) as exc:
             return self._refuse(data, exc)
-        if problem:
-            return Refused(error(f"invalid_message: {problem}"))
         if self.state is State.AWAITING_HELLO:
             return message if isinstance(message, Hello) else _no_hello()
         if isinstance(message, Hello):
             return Refused(error("invalid_message: hello was said before"))
+        if problem := _id_problem(message):
+            return Refused(error(f"invalid_message: {problem}"))
         return message
 
     def opened(self) -> None:
