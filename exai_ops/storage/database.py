@@ -65,12 +65,12 @@ class Database:
             _configure(self._connection)
             _migrate(self._connection, self._path)
             self._connection.executescript(schema.WRITE_VIEW)
-        except BaseException as error:
+        except (StorageError, sqlite3.Error, OSError) as error:
             self._let_go()
-            if isinstance(error, (sqlite3.Error, OSError)):
-                self._event("error", "open", started, error=one_line(error))
-                raise explain(error, self._path) from error
-            raise
+            self._event("error", "open", started, error=error)
+            if isinstance(error, StorageError):
+                raise
+            raise explain(error, self._path) from error
         self._event("connect", "open", started)
 
     def close(self) -> None:
@@ -78,6 +78,8 @@ class Database:
         started = time.perf_counter()
         try:
             if self._connection is not None:
+                # Another program that reads keeps the log; closing does not wait for it.
+                self._connection.execute("PRAGMA busy_timeout = 100")
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             raise explain(error, self._path) from error

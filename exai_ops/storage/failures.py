@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from pathlib import Path
 from typing import Final
@@ -51,7 +52,9 @@ def explain(error: BaseException, path: Path) -> StorageError:
     if isinstance(error, StorageError):
         return error
     if isinstance(error, OSError):
-        hint = "make the folder writable for this user, or " + _ELSEWHERE
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        mend = "free space on its disk" if full else "make the folder writable for this user"
+        hint = f"{mend}, or {_ELSEWHERE}"
         return StorageError(f"{path} cannot be written: {error.strerror or one_line(error)}", hint=hint)
     meaning = _MEANINGS.get(_code(error))
     if meaning is None:

@@ -130,7 +130,12 @@ class SQLiteStorage:
         rows = await self._do(
             "messages", lambda c: c.execute(schema.SELECT_MESSAGES, (conversation_id,)).fetchall()
         )
-        return [_message(row) for row in rows] or None
+        try:
+            return [_message(row) for row in rows] or None
+        except msgspec.DecodeError as error:
+            raise StorageError(
+                f"{self.path}: a message of conversation {conversation_id} has metadata that is not JSON"
+            ) from error
 
     async def prune(
         self, *, results_before: float, conversations_before: float, sessions_before: float

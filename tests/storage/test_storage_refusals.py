@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sqlite3
 import subprocess
@@ -15,6 +16,7 @@ from storage_contract import a_call, a_message
 
 from exai_ops.errors import StorageError
 from exai_ops.storage import schema
+from exai_ops.storage.failures import explain
 from exai_ops.storage.sqlite import SQLiteStorage
 
 
@@ -109,9 +111,11 @@ async def test_a_folder_that_may_not_be_written(nobody: Path, name: str) -> None
 async def test_a_refused_store_can_be_opened_later(tmp_path: Path) -> None:
     path = tmp_path / "db"
     _text(path)
-    store = SQLiteStorage(path)
+    seen: list[tuple[str, str]] = []
+    store = SQLiteStorage(path, record=lambda kind, direction, /, **_: seen.append((kind, direction)))
     with pytest.raises(StorageError):
         await store.open()
+    assert seen == [("sqlite", "error")]
     assert not (await store.check()).ok
     path.unlink()
     await store.open()
@@ -165,6 +169,37 @@ async def test_another_programs_lock_fails_the_batch_once(tmp_path: Path) -> Non
     other.close()
     await store.accept_call(a_call())
     await store.close()
+
+
+async def test_a_reader_does_not_keep_it_from_closing(tmp_path: Path) -> None:
+    store = SQLiteStorage(tmp_path / "db")
+    await store.open()
+    await store.accept_call(a_call())
+    reader = sqlite3.connect(tmp_path / "db", isolation_level=None)
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM calls").fetchone() == (1,)
+    await store.accept_call(a_call(request_id="r2"))
+    await store.close()
+    reader.close()
+    await store.open()
+    assert await store.find_call("s1", "r2") == a_call(request_id="r2")
+    await store.close()
+
+
+async def test_metadata_spoilt_by_another_program(tmp_path: Path) -> None:
+    store = SQLiteStorage(tmp_path / "db")
+    await store.open()
+    await store.append_messages("c", [a_message()])
+    await store._do("test", lambda c: c.execute("UPDATE messages SET metadata = '{'"))
+    with pytest.raises(StorageError, match="metadata that is not JSON"):
+        await store.messages("c")
+    await store.close()
+
+
+def test_a_disk_without_space_for_the_lock() -> None:
+    error = explain(OSError(errno.ENOSPC, "No space left on device"), Path("db"))
+    assert error.message == "db cannot be written: No space left on device"
+    assert "free space" in (error.hint or "")
 
 
 async def test_one_owner_in_one_process(tmp_path: Path) -> None:
