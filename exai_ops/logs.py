@@ -18,6 +18,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from exai_ops.errors import SettingsError
+
 if TYPE_CHECKING:
     from exai_ops.settings import Settings
 
@@ -74,7 +76,7 @@ def _forms(secret: str) -> set[str]:
 def configure(settings: Settings, *, stream: TextIO | None = None) -> None:
     """Send all logs to ``stream`` (stderr) and to ``settings.log_file``; calling it again replaces that.
 
-    Raises OSError when the file cannot be opened.
+    Raises SettingsError when the file cannot be opened.
     """
     structlog = _structlog()
     out = sys.stderr if stream is None else stream
@@ -82,12 +84,7 @@ def configure(settings: Settings, *, stream: TextIO | None = None) -> None:
     as_text = settings.log_format == "text" or (settings.log_format == "auto" and out.isatty())
     handlers: list[logging.Handler] = [_handler(LineHandler(out), redact, as_text=as_text)]
     if settings.log_file:
-        file = RotatingFile(
-            Path(settings.log_file).expanduser(),
-            max_bytes=settings.log_max_bytes,
-            backups=settings.log_backups,
-        )
-        handlers.append(_handler(file, redact, as_text=settings.log_format == "text"))
+        handlers.append(_handler(_file(settings), redact, as_text=settings.log_format == "text"))
     _install(handlers, settings.log_level.upper())
     structlog.configure(
         processors=[
@@ -99,6 +96,15 @@ def configure(settings: Settings, *, stream: TextIO | None = None) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,  # safe to configure again: levels and handlers live in logging
     )
+
+
+def _file(settings: Settings) -> RotatingFile:
+    path = Path(settings.log_file).expanduser()
+    try:
+        return RotatingFile(path, max_bytes=settings.log_max_bytes, backups=settings.log_backups)
+    except OSError as error:
+        problem = f"EXAI_LOG_FILE: {path}: {error.strerror}; allowed: a file that can be written"
+        raise SettingsError([problem]) from error
 
 
 def get_logger(name: str) -> Any:

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exai_ops import logs
+from exai_ops.errors import SettingsError
 from exai_ops.logs import MASK, Redactor
 from exai_ops.settings import Secret, Settings
 
@@ -145,6 +146,11 @@ def test_the_file_is_bounded_and_private(tmp_path: Path) -> None:
     numbers = [json.loads(line)["number"] for line in text.splitlines()]
     assert numbers == list(range(numbers[0], 200))
     assert "canary" not in text
+
+
+def test_a_file_that_cannot_be_opened_names_its_variable(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"EXAI_LOG_FILE: .*: Is a directory"):
+        configured(io.StringIO(), log_file=str(tmp_path))
 
 
 def test_no_backup_keeps_one_file(tmp_path: Path) -> None:

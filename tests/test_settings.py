@@ -169,6 +169,12 @@ def test_overrides_are_checked_by_the_rules() -> None:
     assert load({"EXAI_WS_TOKEN": "t"}, overrides={"ws_host": "0.0.0.0"}).ws_host == "0.0.0.0"
 
 
+def test_overrides_are_in_range_and_hide_their_variable() -> None:
+    with pytest.raises(SettingsError, match="EXAI_WS_PORT: 70000 is out of range"):
+        load({}, overrides={"ws_port": 70000})
+    assert load({"EXAI_WS_PORT": "x"}, overrides={"ws_port": 7000}).ws_port == 7000
+
+
 @pytest.mark.parametrize(
     ("host", "loopback"),
     [

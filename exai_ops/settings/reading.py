@@ -97,23 +97,26 @@ def examine(
     environ: Mapping[str, str], *, overrides: Mapping[str, Any] | None = None
 ) -> tuple[Settings | None, list[Problem]]:
     """The settings, or None when they cannot be used, and all that is wrong, warnings included."""
-    values, problems = _values(environ)
-    settings = Settings(**(values | dict(overrides or {})))
+    given = dict(overrides or {})
+    values, problems = _values(environ, given)
+    settings = Settings(**(values | given))
     if not problems:  # a rule over several variables says nothing true while one of them is unread
         problems = [Problem(*found) for rule in RULES for found in rule(settings)]
     usable = settings if not problems else None
     return usable, [*problems, *_shadowed(environ), *unknown(environ)]
 
 
-def _values(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
+def _values(environ: Mapping[str, str], overrides: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """What the variables hold, and what is wrong with them; an override hides its variable."""
     values: dict[str, Any] = {}
     problems = []
     for variable in VARIABLES:
         name, raw = lookup(variable, environ)
-        if raw is None:
-            continue
         try:
-            values[variable.field] = variable.parse(raw)
+            if variable.field in overrides:
+                variable.check(overrides[variable.field])
+            elif raw is not None:
+                values[variable.field] = variable.parse(raw)
         except BadValue as error:
             problems.append(Problem(error.code, name, str(error), f"allowed: {variable.allowed()}"))
     return values, problems

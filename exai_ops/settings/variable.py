@@ -114,8 +114,10 @@ class Variable:
         if raw.startswith("#"):
             raise BadValue("holds a comment in place of a value (put the comment on a line of its own)")
         value = _PARSERS[self.kind](raw)
-        if self.choices:
-            return self._chosen(value)
+        return self._chosen(value) if self.choices else self.check(value)
+
+    def check(self, value: Any) -> Any:
+        """A value that is a number already, or any other, in range. Raises BadValue."""
         if self.kind in ("int", "float"):
             self._check_range(value)
         return value
