@@ -178,7 +178,8 @@ class Daemon:
         return {
             "t": now,
             "uptime_human": human_duration(now - self.started_at),
-            "sessions": len(self.sessions),
+            "sessions": self.sessions.connected,
+            "sessions_resumable": len(self.sessions) - self.sessions.connected,
             "global_capacity": self.settings.global_max_inflight,
             "tool_count": len(self.dispatcher.registry.describe()),
             "inflight": self.ledger.held,

@@ -10,7 +10,7 @@ from exai_ops.daemon.core import Daemon
 def register(daemon: Daemon) -> None:
     """Put the daemon's gauges into its metrics."""
     gauge, gauges, ledger = daemon.metrics.gauge, daemon.metrics.gauges, daemon.ledger
-    gauge("exai_sessions", "Sessions.", lambda: len(daemon.sessions))
+    gauge("exai_sessions", "Sessions, those that may be resumed included.", lambda: len(daemon.sessions))
     gauge("exai_connections", "WebSocket connections.", lambda: len(daemon.connections))
     gauge("exai_queue_waiting", "Calls that wait for a permit.", lambda: ledger.waiting)
     gauge("exai_permits_leaked", "Permits whose holder cannot give them back.", lambda: len(ledger.leaks()))

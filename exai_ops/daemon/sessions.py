@@ -79,6 +79,11 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
+    @property
+    def connected(self) -> int:
+        """Sessions with a client on the line."""
+        return sum(session.connection is not None for session in self._sessions.values())
+
     def __iter__(self) -> Any:
         return iter(list(self._sessions.values()))
 
