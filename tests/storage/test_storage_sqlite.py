@@ -127,8 +127,9 @@ async def test_opening_is_quick(tmp_path: Path) -> None:
 
 
 async def test_a_hung_thread_fails_what_waits(tmp_path: Path) -> None:
-    store = SQLiteStorage(tmp_path / "db", deadline_s=0.05)
+    store = SQLiteStorage(tmp_path / "db")
     await store.open()
+    store._writer._deadline_s = 0.05
     release = threading.Event()
     hung = store._do("test", lambda _: release.wait(30), barrier=True)
     with pytest.raises(StorageError, match="no answer within"):
@@ -136,10 +137,11 @@ async def test_a_hung_thread_fails_what_waits(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="no answer within"):
         await store.find_call("s1", "r1")
     assert not (await store.check()).ok
+    store._writer._deadline_s = 10.0
     release.set()
-    state = await store.check()
-    while not state.ok:  # until the thread is back
-        state = await store.check()
+    async with asyncio.timeout(30):
+        while not (await store.check()).ok:  # until the thread is back
+            pass
     await store.close()
 
 
