@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 from exai_ops.daemon.core import Daemon
 from exai_ops.daemon.guard import App, Receive, Scope, Send, refuse
+from exai_ops.logs import get_logger
 
 if TYPE_CHECKING:
     from exai_ops.daemon.mcp_endpoint import Endpoint
 
+_LOG: Final = get_logger("exai.mcp")
 _MODULE: Final = "exai_ops.daemon.mcp_endpoint"
 
 
@@ -35,33 +37,39 @@ class _LazyEndpoint:
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
-        self._endpoint: asyncio.Future[Endpoint] | None = None
+        self._opening: asyncio.Future[Endpoint | None] | None = None
         self._running: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._stop.is_set():
-            await refuse(scope, send, 503, "the daemon is stopping")
+        endpoint = None if self._stop.is_set() else await self._opened()
+        if endpoint is None:
+            why = (
+                "the daemon is stopping" if self._stop.is_set() else "MCP did not start; see the daemon's log"
+            )
+            await refuse(scope, send, 503, why)
             return
-        if self._endpoint is None:
-            self._endpoint = asyncio.get_running_loop().create_future()
-            self._running = asyncio.create_task(self._run(self._endpoint))
-        endpoint = await asyncio.shield(self._endpoint)
         await endpoint(scope, receive, send)
 
-    async def _run(self, opened: asyncio.Future[Endpoint]) -> None:
+    async def _opened(self) -> Endpoint | None:
+        """The endpoint, opened once however many ask; None when that failed."""
+        if self._opening is None:
+            self._opening = asyncio.get_running_loop().create_future()
+            self._running = asyncio.create_task(self._run(self._opening))
+        return await asyncio.shield(self._opening)
+
+    async def _run(self, opening: asyncio.Future[Endpoint | None]) -> None:
         try:
             async with AsyncExitStack() as stack:
                 module = await asyncio.to_thread(importlib.import_module, _MODULE)
-                opened.set_result(await stack.enter_async_context(module.running_endpoint(self._daemon)))
+                opening.set_result(await stack.enter_async_context(module.running_endpoint(self._daemon)))
                 await self._stop.wait()
-        except BaseException as error:
-            if not opened.done():
-                opened.set_exception(RuntimeError("MCP could not be started"))
-                opened.exception()  # also when the request that began this has left
-            if not isinstance(error, asyncio.CancelledError):
-                self._endpoint = None
-            raise
+        except Exception:  # noqa: BLE001 - the boundary of the task; the next request tries again
+            _LOG.exception("MCP ended by a defect")
+            self._opening = None
+        finally:
+            if not opening.done():
+                opening.set_result(None)
 
     async def close(self) -> None:
         """End all MCP sessions; nothing to do when there was no request."""
