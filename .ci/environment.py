@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,6 +60,7 @@ def alone() -> Iterator[None]:
         return
     with (ROOT / "pyproject.toml").open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        os.set_inheritable(file.fileno(), True)  # a child that outlives us still holds it
         yield
 
 
@@ -156,9 +158,24 @@ def venv_python() -> Path:
 
 
 def run(command: list[str], failure: str) -> None:
-    done = subprocess.run(command, check=False, env=environment(), stdin=subprocess.DEVNULL, cwd=ROOT)
-    if done.returncode:
-        raise Refused(f"{failure} (exit {done.returncode}); what it said is above")
+    """In a session of its own, so that Ctrl-C is ours to pass on and costs no traceback of pip's."""
+    process = subprocess.Popen(
+        command,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        cwd=ROOT,
+        close_fds=False,
+        start_new_session=True,
+    )
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+        raise
+    if code:
+        raise Refused(f"{failure} (exit {code}); what it said is above")
 
 
 def environment() -> dict[str, str]:
