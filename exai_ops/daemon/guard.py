@@ -11,7 +11,6 @@ import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final, TypeAlias
-from urllib.parse import urlsplit
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -49,8 +48,7 @@ class Guard:
     def _origin_refusal(self, host: str, origins: list[str]) -> str | None:
         if not origins or origins[0] in self._origins:
             return None
-        parts = urlsplit(origins[0])
-        if parts.scheme in ("http", "https") and parts.netloc == host:
+        if origins[0] in (f"http://{host}", f"https://{host}"):
             return None
         return "this Origin is not let in; name it in EXAI_ALLOWED_ORIGINS"
 
