@@ -1,13 +1,17 @@
 """A queue that is fair between sessions, as a pure data structure.
 
 Each provider keeps the sessions that wait for it in a ring and serves one item of each in turn, so that
-a session with a thousand items delays another's by one. A session that may take no more is parked:
-out of every ring until ``unpark``, at the cost of one look. Every operation is O(1) but for
-``newest_of_longest``, which looks at each waiting session and is needed only when the queue is full.
+a session with a thousand items delays another's by one. Of the sessions in front of the rings, the one
+served longest ago comes first, so that a session does not gain by waiting for several providers. A session
+that may take no more is parked: out of every ring until ``unpark``, at the cost of one look. Every
+operation is O(1) but for ``newest_of_longest``, which looks at each waiting session and is needed only
+when the queue is full.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
@@ -23,6 +27,8 @@ class FairQueue(Generic[T]):
         self._rings: dict[str | None, deque[str]] = {}
         self._parked: dict[str, list[str | None]] = {}
         self._by_session: dict[str, int] = {}
+        self._turns: dict[str, int] = {}
+        self._turn = itertools.count()
         self._size = 0
 
     def __len__(self) -> int:
@@ -44,7 +50,10 @@ class FairQueue(Generic[T]):
             self._rings.setdefault(provider, deque()).append(session)
         lane[item] = None
         self._size += 1
-        self._by_session[session] = self._by_session.get(session, 0) + 1
+        before = self._by_session.get(session, 0)
+        self._by_session[session] = before + 1
+        if not before:
+            self._turns[session] = next(self._turn)
 
     def discard(self, provider: str | None, session: str, item: T) -> bool:
         """Take an item out wherever it stands; False when it is not there."""
@@ -57,7 +66,7 @@ class FairQueue(Generic[T]):
         if left:
             self._by_session[session] = left
         else:
-            del self._by_session[session]
+            del self._by_session[session], self._turns[session]
         if not self._size:
             self._clear()
         return True
@@ -66,13 +75,13 @@ class FairQueue(Generic[T]):
         self, provider_room: Callable[[str | None], bool], session_room: Callable[[str], bool]
     ) -> T | None:
         """The next item that there is room for, or None. Providers take turns, too."""
-        for provider in list(self._rings):
-            item = self._pop_of(provider, provider_room, session_room)
-            if item is not None:
-                if provider in self._rings:
-                    self._rings[provider] = self._rings.pop(provider)
-                return item
-        return None
+        turns, first, chosen = self._turns, math.inf, None
+        for provider in self._rings:
+            if provider_room(provider):
+                session = self._front(provider, session_room)
+                if session is not None and turns[session] < first:
+                    first, chosen = turns[session], (provider, session)
+        return None if chosen is None else self._take(*chosen)
 
     def unpark(self, session: str) -> None:
         """The session may take items again."""
@@ -88,28 +97,28 @@ class FairQueue(Generic[T]):
         lengths = [len(lane) for lane in lanes]
         return session, next(reversed(lanes[lengths.index(max(lengths))]))
 
-    def _pop_of(
-        self,
-        provider: str | None,
-        provider_room: Callable[[str | None], bool],
-        session_room: Callable[[str], bool],
-    ) -> T | None:
+    def _front(self, provider: str | None, session_room: Callable[[str], bool]) -> str | None:
+        """The session whose turn it is at a provider; those without an item or room leave the ring."""
         ring = self._rings[provider]
-        if not provider_room(provider):
-            return None
         while ring:
-            session = ring.popleft()
-            lane = self._lanes[provider, session]
-            if not lane:
+            session = ring[0]
+            if not self._lanes[provider, session]:
                 del self._lanes[provider, session]
-            elif not session_room(session):
-                self._parked.setdefault(session, []).append(provider)
+            elif session_room(session):
+                return session
             else:
-                item = next(iter(lane))
-                ring.append(session)
-                self.discard(provider, session, item)
-                return item
+                self._parked.setdefault(session, []).append(provider)
+            ring.popleft()
         return None
+
+    def _take(self, provider: str | None, session: str) -> T:
+        """The first item of the session in front of a ring; both go to the end of their rows."""
+        item = next(iter(self._lanes[provider, session]))
+        ring = self._rings[provider] = self._rings.pop(provider)
+        ring.rotate(-1)
+        self._turns[session] = next(self._turn)
+        self.discard(provider, session, item)
+        return item
 
     def _clear(self) -> None:
         self._lanes.clear()
