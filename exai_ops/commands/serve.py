@@ -28,10 +28,11 @@ def serve(
     from exai_ops.daemon import lifecycle
     from exai_ops.daemon.loop import run
     from exai_ops.daemon.mcp import mcp_app
+    from exai_ops.daemon.signals import end_by
 
     logs.configure(settings)
     number = run(lifecycle.serve(settings, simulate=simulate, mcp=mcp_app))
     logs.close()
     if number is not None:
-        lifecycle.end_by(number)
+        end_by(number)
     return 0

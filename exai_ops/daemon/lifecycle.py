@@ -11,20 +11,18 @@ import asyncio
 import contextlib
 import gc
 import logging
-import os
 import signal
 import socket
-import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from types import FrameType
-from typing import Final, Self
+from typing import Final
 
 from exai_ops.daemon import gauges, housekeeping, runstate
 from exai_ops.daemon.core import Daemon
 from exai_ops.daemon.guard import App
 from exai_ops.daemon.http import application
 from exai_ops.daemon.server import server
+from exai_ops.daemon.signals import FORCED_S, Signals, end_within
 from exai_ops.errors import UsageError
 from exai_ops.logs import get_logger
 from exai_ops.monitor.recorder import Monitor
@@ -37,44 +35,11 @@ from exai_ops.tools.registry import Registry, load_tools
 _LOG: Final = get_logger("exai.daemon")
 CUT_S: Final = 2.0
 """How long cut calls may take to end."""
-FORCED_S: Final = 0.8
-"""From a second signal to the end of the process, whatever it does."""
 
 _PRIVATE: Final = SimulatorOptions(control=False, remember=0)
 """The simulator inside the daemon keeps no prompts and has no control endpoint."""
 
 MCP = Callable[[Daemon], App]
-
-
-class Signals:
-    """SIGTERM and SIGINT: the first drains, the second ends.
-
-    The handlers run between byte codes, so a blocked event loop cannot keep a second signal out.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.drain = asyncio.Event()
-        self.force = asyncio.Event()
-        self.received: int | None = None
-        self._loop = loop
-        self._before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def __enter__(self) -> Self:
-        for number in self._before:
-            signal.signal(number, self._handle)
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _handle(self, number: int, _frame: FrameType | None) -> None:
-        if self.received is None:
-            self.received = number
-            self._loop.call_soon_threadsafe(self.drain.set)
-            return
-        end_within(FORCED_S, number)
-        self._loop.call_soon_threadsafe(self.force.set)
 
 
 async def serve(settings: Settings, *, simulate: bool, mcp: MCP) -> int | None:
@@ -237,16 +202,3 @@ async def close_all(daemon: Daemon) -> None:
                 await close()
         except TimeoutError:
             _LOG.warning("not closed in time", what=getattr(close, "__qualname__", "?"))
-
-
-def end_within(seconds: float, number: int) -> None:
-    """End the process after this time, whatever still runs in it."""
-    killer = threading.Timer(seconds, os._exit, (128 + number,))
-    killer.daemon = True
-    killer.start()
-
-
-def end_by(number: int) -> None:
-    """End this process as the signal would have, so that the exit status says it."""
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)

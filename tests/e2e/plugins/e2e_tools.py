@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import sys
 import time
 from pathlib import Path
@@ -45,3 +46,10 @@ async def stubborn(ctx: ToolContext, *, until: str) -> str:
 @tool(description="Fails by a bug.", needs_provider=False)
 async def crash(ctx: ToolContext, *, word: str = "") -> str:
     raise ZeroDivisionError(f"a detail that is for the log alone: {word}")
+
+
+@tool(description="Blocks the event loop in C code that lets other threads run.", needs_provider=False)
+async def grind(ctx: ToolContext, *, seconds: float) -> str:
+    _say("frozen")
+    hashlib.pbkdf2_hmac("sha256", b"", b"", int(2_000_000 * seconds))
+    return "thawed"
