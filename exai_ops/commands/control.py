@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from exai_ops.errors import CouldNotLook, UsageError
 from exai_ops.settings import Settings, environment, load
 
+if TYPE_CHECKING:
+    from exai_ops.daemon.runstate import RunState
+
+_LOOK_S: Final = 0.05
 EnvFile = Annotated[Path | None, typer.Option(help="Dotenv file beneath the environment; .env if it exists.")]
 Port = Annotated[int | None, typer.Option(help="Port of the daemon (EXAI_WS_PORT).")]
 
@@ -35,13 +40,13 @@ def stop(
     try:
         os.kill(state.pid, signal.SIGTERM)
         if force:
-            os.kill(state.pid, signal.SIGTERM)
+            os.kill(state.pid, signal.SIGINT)  # another one: two of a kind may arrive as one
     except PermissionError as error:
         raise UsageError(f"pid {state.pid} belongs to another user", hint="run it as that user") from error
     except ProcessLookupError:
         pass
     deadline_s = wait if wait is not None else settings.drain_s + 5
-    if not _ended(state.pid, deadline_s):
+    if not _ended(state, deadline_s):
         typer.echo(
             f"exai: error: pid {state.pid} still drains after {deadline_s:g} s\n"
             "hint: `exai status` shows its calls; `exai stop --force` cuts them",
@@ -74,16 +79,13 @@ def _settings(port: int | None, env_file: Path | None) -> Settings:
     return load(environment(env_file), overrides={} if port is None else {"ws_port": port})
 
 
-def _ended(pid: int, timeout_s: float) -> bool:
-    """Whether a process has ended within the time."""
-    import psutil
-
-    try:
-        psutil.Process(pid).wait(timeout=timeout_s)
-    except psutil.NoSuchProcess:
-        return True
-    except psutil.TimeoutExpired:
-        return False
+def _ended(state: RunState, timeout_s: float) -> bool:
+    """Whether a daemon has ended within the time, be it reaped by its parent or not."""
+    deadline = time.monotonic() + timeout_s
+    while state.alive():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_LOOK_S)
     return True
 
 
