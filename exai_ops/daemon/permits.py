@@ -168,8 +168,8 @@ class Ledger:
         return self._used
 
     def free(self, session: str, provider: str | None) -> bool:
-        """Whether a call would get its permit at once."""
-        return not self._queue and self._room(session, provider)
+        """Whether a call gets its permit at once. It passes nobody: what waits has no room."""
+        return self._room(session, provider)
 
     def usage(self) -> dict[str, dict[str, int]]:
         """Limit, held and free of the global permit and of each provider's."""
