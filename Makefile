@@ -20,6 +20,8 @@ if [ -z "$$python" ]; then \
   exit 2; \
 fi
 endef
+make_venv = $(find_python); exec "$$python" .ci/environment.py
+rebuild = $(if $(PYTHON),--rebuild-for "$$python")
 
 .PHONY: help serve venv venv-dev test lint format bench lock clean
 
@@ -29,12 +31,12 @@ help:
 serve: venv
 	@exec $(PY) -m exai_ops serve $(ARGS)
 
+# Both may be asked for at once: the script takes a lock, and what dev installs holds the runtime's packages.
 venv:
-	@$(find_python); exec "$$python" .ci/environment.py runtime $(if $(PYTHON),--rebuild-for "$$python")
+	@$(make_venv) runtime $(rebuild)
 
-# After venv, so that make -j never builds one folder twice at once.
-venv-dev: venv
-	@$(find_python); exec "$$python" .ci/environment.py dev
+venv-dev:
+	@$(make_venv) dev $(rebuild)
 
 lint: venv-dev
 	$(PY) -m ruff check
