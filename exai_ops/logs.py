@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 MASK: Final = "***"
 _SHORTEST: Final = 4  # a shorter secret would mask ordinary text, and protects nothing
 
+_redactors: Final[list[Redactor]] = []
+"""Of the pipeline that ``configure`` made last."""
+
 _PATTERNS: Final = (
     # An Authorization header in any quoting: the scheme stays, what follows goes.
     (re.compile(r"(?i)\b(bearer|basic)(\s+|%20|\+)[A-Za-z0-9._~+/=-]{4,}"), rf"\1\2{MASK}"),
@@ -50,9 +53,15 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        forms = {form for secret in secrets if len(secret) >= _SHORTEST for form in _forms(secret)}
-        longest_first = sorted(forms, key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+        self._forms: set[str] = set()
+        self._known: re.Pattern[str] | None = None
+        self.add(secrets)
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Replace these, too, from now on."""
+        self._forms |= {form for secret in secrets if len(secret) >= _SHORTEST for form in _forms(secret)}
+        longest_first = sorted(self._forms, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def __call__(self, text: str) -> str:
         if self._known is not None:
@@ -81,6 +90,7 @@ def configure(settings: Settings, *, stream: TextIO | None = None) -> None:
     structlog = _structlog()
     out = sys.stderr if stream is None else stream
     redact = Redactor(settings.secrets())
+    _redactors[:] = [redact]
     as_text = settings.log_format == "text" or (settings.log_format == "auto" and out.isatty())
     handlers: list[logging.Handler] = [_handler(LineHandler(out), redact, as_text=as_text)]
     if settings.log_file:
@@ -105,6 +115,12 @@ def _file(settings: Settings) -> RotatingFile:
     except OSError as error:
         problem = f"EXAI_LOG_FILE: {path}: {error.strerror}; allowed: a file that can be written"
         raise SettingsError([problem]) from error
+
+
+def hide(secret: str) -> None:
+    """Keep a secret that came later than the settings out of the logs."""
+    for redact in _redactors:
+        redact.add([secret])
 
 
 def get_logger(name: str) -> Any:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import exai_ops
+from exai_ops import logs
 from exai_ops.daemon import protocol
 from exai_ops.daemon.call import Sink
 from exai_ops.daemon.context import Services
@@ -155,6 +156,7 @@ class Daemon:
         if not self.token or not self.token.matches(message.old):
             self.rejected("token rotation refused")
             return protocol.encode(answer | {"error": "unauthorized"})
+        logs.hide(message.new)
         self.token = Secret(message.new)
         self.monitor.record("websocket", "receive", script_name="daemon", function_name="token_rotated")
         return protocol.encode(answer | {"ok": True})
