@@ -77,6 +77,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.scope.setdefault("extensions", {})["exai.websocket"] = self  # type: ignore[assignment]
         await super().run_asgi()
 
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True  # refused in words; uvicorn would log an error over it
+
     def write_texts(self, texts: Iterable[str]) -> bool:
         """Write text frames at once; False when the other side takes no more for now, or is gone."""
         if self.disconnected or self.close_sent or not self.writable.is_set():
