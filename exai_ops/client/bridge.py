@@ -20,7 +20,7 @@ from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 
 import exai_ops
-from exai_ops.client.link import Link
+from exai_ops.client.link import AWAY_S, Link
 from exai_ops.client.target import Target
 from exai_ops.errors import ExaiError
 from exai_ops.logs import get_logger
@@ -75,9 +75,12 @@ def _in_one_line(error: ExaiError) -> str:
     return f"{error.message}; {error.hint}" if error.hint else error.message
 
 
-async def serve(target: Target) -> None:
-    """Serve until stdin closes. A signal ends the process, within a second, as it would have anyway."""
-    link = Link(target)
+async def serve(target: Target, *, result_ttl_s: float) -> None:
+    """Serve until stdin closes. A signal ends the process, within a second, as it would have anyway.
+
+    ``result_ttl_s`` is how long the daemon keeps a result: a call is not waited for until it is gone.
+    """
+    link = Link(target, away_s=min(AWAY_S, result_ttl_s / 2))
     stopped: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, _stop, stopped, number)

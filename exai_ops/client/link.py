@@ -11,6 +11,7 @@ A call is sent once. After a lost connection the session is taken up again and e
     NOT_FOUND       -> never acknowledged: the daemon never began it (it journals first), so it is sent
                        again under its id; acknowledged: delivered as INTERRUPTED
 
+For that, ``away_s`` must be less than the daemon keeps a result: a call whose result is gone is NOT_FOUND.
 A session that cannot be taken up again, or a daemon that stays away, leaves its calls INTERRUPTED.
 """
 
@@ -34,7 +35,7 @@ _LOG: Final = get_logger("exai.link")
 PATIENCE_S: Final = 2.0
 """How long a question waits for a connection before it fails."""
 AWAY_S: Final = 60.0
-"""How long running calls wait for a daemon that is away; shorter than any result is kept."""
+"""How long running calls wait for a daemon that is away."""
 FIRST_PAUSE_S: Final = 0.05
 LAST_PAUSE_S: Final = 2.0
 

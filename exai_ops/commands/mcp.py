@@ -33,6 +33,6 @@ def mcp(
     logs.configure(replace(settings, log_file=""))  # the file is the daemon's, which rotates it
     from exai_ops.client.bridge import serve
 
-    asyncio.run(serve(target))
+    asyncio.run(serve(target, result_ttl_s=settings.result_ttl_s))
     logs.close()
     return 0
