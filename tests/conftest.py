@@ -6,6 +6,6 @@ import signal
 
 
 def pytest_configure() -> None:
-    """Undo an ignored SIGINT: a shell gives it to what it starts in the background, and children inherit it."""
+    """Undo an ignored SIGINT: a shell gives it to background jobs, and their children inherit it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
