@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -30,7 +29,7 @@ def _row(
     limit: Limit | None = None,
     ratios: Callable[[], Iterable[Ratio]] = lambda: (),
 ) -> Row:
-    """A row, or why there is none; a ratio whose other side is missing is left out."""
+    """A row, or why there is none."""
     try:
         found = figures()
     except NotMeasured as error:
@@ -42,8 +41,10 @@ def _row(
 
 def _cpu_over(outcome: Outcome, ours: str, others: Mapping[str, tuple[str, Limit | None]]) -> Iterable[Ratio]:
     for other, (named, limit) in others.items():
-        with contextlib.suppress(NotMeasured):
+        try:
             yield ratio(named, outcome.of(ours, "cpu_us"), outcome.of(other, "cpu_us"), limit)
+        except NotMeasured:
+            yield Ratio(of=named, figures=(), limit=limit)
 
 
 def _calls(outcome: Outcome) -> list[Row]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ from benchmarks.processes import ROOT, Child, NotMeasured, cores, exai, running
 
 CHUNKS: Final = 20
 LATENCY_S: Final = 0.05
+BUDGET_S: Final = 180.0
+"""After it no further round of loads begins."""
 _WIDE: Final = {
     "EXAI_WS_PORT": "0",
     "EXAI_WS_GLOBAL_MAX_INFLIGHT": "1000",
@@ -176,11 +179,14 @@ def simulator(
 def measure(
     groups: set[str], folder: Path, *, rounds: int, warm_s: float, window_s: float, say: Callable[[str], None]
 ) -> Outcome:
-    """What the loads of these groups showed, run in turn, round after round."""
-    outcome = Outcome()
+    """What the loads of these groups showed, run in turn, round after round, while there is time."""
+    outcome, ends_at = Outcome(), time.monotonic() + BUDGET_S
     with contextlib.ExitStack() as stack:
         servers = Servers(folder, stack)
         for turn in range(rounds):
+            if turn and time.monotonic() > ends_at:
+                say(f"no time for more than {turn} rounds")
+                break
             for name in LOADS:
                 if name in outcome.failed or not any(name in NEEDS[group] for group in groups):
                     continue

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -35,10 +35,11 @@ _ENVIRONMENT: Final = {
 }
 
 
-def install() -> None:
+def install(say: Callable[[str], None] = lambda _: None) -> None:
     """Make the environment if it is not there yet. Raises NotMeasured with pip's last line."""
     if _STAMP.exists():
         return
+    say(f"once: an environment for LiteLLM proxy {VERSION}, at most {INSTALL_S:.0f} s")
     shutil.rmtree(_VENV, ignore_errors=True)
     pip = [str(_VENV / "bin" / "python"), "-m", "pip", "install", "--quiet", f"litellm[proxy]=={VERSION}"]
     try:

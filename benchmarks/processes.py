@@ -55,6 +55,7 @@ class Child:
     Attributes:
         started_at: ``time.perf_counter()`` just before it was spawned.
         found_at: The same clock when the line it was waited for came.
+        found_cpu_s: What the process had used of the CPU by then.
         address: What the pattern's group found in that line.
     """
 
@@ -63,6 +64,7 @@ class Child:
     pattern: re.Pattern[str]
     address: str = ""
     found_at: float = 0.0
+    found_cpu_s: float = 0.0
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=20))
     _found: threading.Event = field(default_factory=threading.Event)
     _reader: threading.Thread | None = None
@@ -83,6 +85,8 @@ class Child:
             match = None if self._found.is_set() else self.pattern.search(line)
             if match:
                 self.found_at = time.perf_counter()
+                with contextlib.suppress(OSError):  # it may have ended with this line
+                    self.found_cpu_s = cpu_s(self.pid)
                 self.address = match.group(1)
                 self._found.set()
         self._found.set()

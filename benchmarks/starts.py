@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,16 @@ _BARE_IDLE: Final = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One start: seconds from spawn to ready, CPU of them, memory when idle and after a call."""
+
+    ready_s: float
+    cpu_s: float
+    idle_mb: float
+    after_mb: float
+
+
 def daemon_rows(folder: Path, *, rounds: int, say: Callable[[str], None]) -> list[Row]:
     """Start-up and memory of the daemon with a key, and with the simulator inside."""
     with contextlib.ExitStack() as stack:
@@ -33,8 +44,8 @@ def daemon_rows(folder: Path, *, rounds: int, say: Callable[[str], None]) -> lis
             "with a key": {"KIMI_API_KEY": "sk-bench", "KIMI_API_URL": upstream.address},
             "simulator inside": {},
         }
-        seen: dict[str, list[tuple[float, float, float]]] = {kind: [] for kind in kinds}
-        bare: list[tuple[float, float]] = []
+        seen: dict[str, list[Start]] = {kind: [] for kind in kinds}
+        bare: list[Start] = []
         for turn in range(rounds):
             say(f"round {turn + 1} of {rounds}: start of the daemon")
             bare.append(_bare_python(folder))
@@ -45,9 +56,9 @@ def daemon_rows(folder: Path, *, rounds: int, say: Callable[[str], None]) -> lis
     return [row for kind in kinds for row in _rows(kind, seen[kind], bare)]
 
 
-def _rows(kind: str, seen: list[tuple[float, float, float]], bare: list[tuple[float, float]]) -> list[Row]:
-    ready, idle, after = ([one[n] for one in seen] for n in range(3))
-    plain_s, plain_mb = ([one[n] for one in bare] for n in range(2))
+def _rows(kind: str, seen: list[Start], bare: list[Start]) -> list[Row]:
+    ready, cpu = [one.ready_s for one in seen], [one.cpu_s for one in seen]
+    idle, after = [one.idle_mb for one in seen], [one.after_mb for one in seen]
     return [
         Row(
             group="start",
@@ -56,7 +67,14 @@ def _rows(kind: str, seen: list[tuple[float, float, float]], bare: list[tuple[fl
             goal="at most 0.7 s",
             figures=tuple(ready),
             limit=Limit(number=0.7),
-            ratios=(ratio("bare python", ready, plain_s),),
+            ratios=(ratio("bare python", ready, [one.ready_s for one in bare]),),
+        ),
+        Row(
+            group="start",
+            what="CPU of it",
+            unit="s",
+            figures=tuple(cpu),
+            ratios=(ratio("bare python", cpu, [one.cpu_s for one in bare]),),
         ),
         Row(
             group="start",
@@ -65,26 +83,26 @@ def _rows(kind: str, seen: list[tuple[float, float, float]], bare: list[tuple[fl
             goal="at most 60 MB",
             figures=tuple(idle),
             limit=Limit(number=60),
-            ratios=(ratio("bare python", idle, plain_mb),),
+            ratios=(ratio("bare python", idle, [one.idle_mb for one in bare]),),
         ),
         Row(group="start", what=f"the same after one call, {kind}", unit="MB", figures=tuple(after)),
     ]
 
 
-def _daemon(folder: Path, env: Mapping[str, str]) -> tuple[float, float, float]:
-    """Seconds from spawn to ready, then MB when idle and after one call."""
+def _daemon(folder: Path, env: Mapping[str, str]) -> Start:
     given = {"EXAI_WS_PORT": "0", "EXAI_LOG_FORMAT": "json", **env}
     with running([*exai(), "serve"], READY_LINE, folder=folder, env=given) as daemon:
         idle = _rss_mb(daemon)
         _call(daemon.address)
-        return daemon.found_at - daemon.started_at, idle, _rss_mb(daemon)
+        return Start(daemon.found_at - daemon.started_at, daemon.found_cpu_s, idle, _rss_mb(daemon))
 
 
-def _bare_python(folder: Path) -> tuple[float, float]:
+def _bare_python(folder: Path) -> Start:
     child = spawn(_BARE_IDLE, "ready (now)", folder=folder)
     try:
         child.wait_ready()
-        return child.found_at - child.started_at, _rss_mb(child)
+        idle = _rss_mb(child)
+        return Start(child.found_at - child.started_at, child.found_cpu_s, idle, idle)
     finally:
         with unhurried():
             child.stop()

@@ -29,7 +29,7 @@ class Ratio:
 
     Attributes:
         of: What they are divided by.
-        figures: One ratio for each round.
+        figures: One ratio for each round; empty when the other thing was not measured.
     """
 
     of: str
@@ -62,10 +62,12 @@ class Row:
 
     @property
     def met(self) -> bool | None:
-        """Whether figure and ratios keep their limits; None when there is nothing to keep."""
+        """Whether figure and ratios keep their limits; None when there is none, or one cannot be judged."""
         judged = [(self.limit, self.figures), *((ratio.limit, ratio.figures) for ratio in self.ratios)]
-        kept = [limit.met(statistics.median(figures)) for limit, figures in judged if limit and figures]
-        return all(kept) if kept else None
+        limits = [(limit, figures) for limit, figures in judged if limit is not None]
+        if any(figures and not limit.met(statistics.median(figures)) for limit, figures in limits):
+            return False
+        return True if limits and all(figures for _, figures in limits) else None
 
 
 def ratio(of: str, ours: Sequence[float], theirs: Sequence[float], limit: Limit | None = None) -> Ratio:
@@ -89,14 +91,20 @@ def document(rows: Sequence[Row], notes: Sequence[str]) -> dict[str, Any]:
 def _cells(row: Row) -> tuple[str, ...]:
     if row.missing is not None:
         return (row.what, row.goal, f"not measured: {row.missing}", "", "", "")
-    met = {True: "yes", False: "**no**", None: ""}[row.met]
-    ratios = "; ".join(f"{_times(statistics.median(r.figures))} of {r.of}" for r in row.ratios)
+    met = {True: "yes", False: "**no**", None: "not known" if row.goal else ""}[row.met]
+    ratios = "; ".join(_ratio(r) for r in row.ratios)
     here = f"{number(row.figure)} {row.unit}".strip()
     return (row.what, row.goal, here, met, ratios, _noise(row))
 
 
+def _ratio(ratio: Ratio) -> str:
+    if not ratio.figures:
+        return f"{ratio.of}: not measured"
+    return f"{_times(statistics.median(ratio.figures))} of {ratio.of}"
+
+
 def _noise(row: Row) -> str:
-    cells = [_spread(row.figures, number)] + [_spread(r.figures, _times) for r in row.ratios]
+    cells = [_spread(row.figures, number)] + [_spread(r.figures, _times) for r in row.ratios if r.figures]
     return "; ".join(cells) if len(row.figures) > 1 else "one round"
 
 
