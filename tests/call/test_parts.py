@@ -164,7 +164,7 @@ def test_failure(frame: dict[str, Any], code: str | None) -> None:
     [{"text": ""}, {"metadata": {}}, {"metadata": {"continuation_id": "c"}, "error": {"code": "TIMEOUT"}}],
 )
 def test_no_conversation_to_go_on_with(frame: dict[str, Any]) -> None:
-    assert going_on(frame, "chat") is None
+    assert going_on(frame, "exai call chat", []) is None
 
 
 def test_ndjson_keeps_letters() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from io import TextIOWrapper
 from typing import Any, Final, Protocol, TextIO
@@ -177,17 +177,19 @@ class Progress:
                 self._drawn = True
 
 
-def going_on(frame: Frame, tool: str) -> str | None:
-    """How to continue the conversation that a result belongs to, or None when there is none."""
+def going_on(frame: Frame, command: str, flags: Sequence[str]) -> str | None:
+    """How to continue the conversation that a result belongs to, or None when there is none.
+
+    ``flags`` are the options that the next call must give too.
+    """
     metadata = frame.get("metadata") or {}
     continuation_id = metadata.get("continuation_id")
     if not continuation_id or failure(frame) is not None:
         return None
     turns = metadata.get("turns_remaining")
     left = f", {turns} turns remain" if isinstance(turns, int) else ""
-    return visible(
-        f"[{continuation_id}{left}] go on: exai call {tool} --continuation-id {continuation_id} --prompt ..."
-    )
+    words = [command, "--continuation-id", str(continuation_id), *(f"{flag} ..." for flag in flags)]
+    return visible(f"[{continuation_id}{left}] go on: {' '.join(words)}")
 
 
 class Stdin:

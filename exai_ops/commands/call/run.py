@@ -68,6 +68,7 @@ async def run(request: Request, settings: Settings, own: Mapping[str, Any], merg
         request = merge(request, ours)
         arguments = options.arguments(tool, made, given, request.document, stdin)
         call = Conversation(connection, request, str(tool["name"]), output(request.format, sys.stdout))
+        call.flags = [option.flag for option in made if option.required]
         return await (call.detach(arguments, settings) if request.detach else call.call(arguments))
 
 
@@ -92,10 +93,15 @@ async def _fetch(request: Request, settings: Settings) -> int:
 
 
 class Conversation:
-    """One call on an open connection."""
+    """One call on an open connection.
+
+    Attributes:
+        flags: Options that every call of the tool must give.
+    """
 
     def __init__(self, connection: Connection, request: Request, tool: str, out: Output) -> None:
         self.request_id = secrets.token_hex(8)
+        self.flags: Sequence[str] = ()
         self._connection = connection
         self._request = request
         self._tool = tool
@@ -168,7 +174,8 @@ class Conversation:
         error = failure(last)
         if error is not None:
             raise _failed(self._tool, error)
-        if sys.stdout.isatty() and sys.stderr.isatty() and (line := going_on(last, self._tool)):
+        line = going_on(last, f"exai call {self._tool}", self.flags)
+        if line is not None and sys.stdout.isatty() and sys.stderr.isatty():
             print(line, file=sys.stderr)
         return 0
 
