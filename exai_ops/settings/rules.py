@@ -25,12 +25,13 @@ def token_beyond_loopback(s: Settings) -> Iterable[tuple[str, str, str, str]]:
 
 def call_outlasts_tool(s: Settings) -> Iterable[tuple[str, str, str, str]]:
     """A call must leave its tool time to fail by itself: half as much again."""
-    if s.call_timeout_s < 1.5 * s.tool_timeout_s:
+    least_s = round(1.5 * s.tool_timeout_s, 6)  # 1.5 * 0.2 is more than 0.3
+    if s.call_timeout_s < least_s:
         yield (
             "SET005",
             "EXAI_WS_CALL_TIMEOUT",
             f"{s.call_timeout_s:g} is less than 1.5 times EXAI_TOOL_TIMEOUT_SECS ({s.tool_timeout_s:g})",
-            f"allowed: at least {1.5 * s.tool_timeout_s:g}",
+            f"allowed: at least {least_s:g}",
         )
 
 
