@@ -32,11 +32,14 @@ class Sink(Protocol):
 
 
 class _Watcher:
-    __slots__ = ("next_seq", "sink", "stream")
+    """Who is sent a call's frames; while it is not ``ready`` it is sent those before it came."""
 
-    def __init__(self, sink: Sink, *, stream: bool) -> None:
+    __slots__ = ("next_seq", "ready", "sink", "stream")
+
+    def __init__(self, sink: Sink, *, stream: bool, ready: bool) -> None:
         self.sink = sink
         self.stream = stream
+        self.ready = ready
         self.next_seq = 0
 
 
@@ -109,7 +112,7 @@ class Call(Owner):
 
     def watch(self, sink: Sink, *, stream: bool) -> None:
         """Let a sink have the frames from now on; ``attach`` gives it those before as well."""
-        self.watchers.append(_Watcher(sink, stream=stream))
+        self.watchers.append(_Watcher(sink, stream=stream, ready=True))
 
     async def attach(self, sink: Sink, *, stream: bool, now: float) -> None:
         """Let a sink have all frames: where the call stands, the pieces so far, and what comes.
@@ -117,14 +120,37 @@ class Call(Owner):
         A sink that watches already is told where the call stands; it gets no piece a second time.
         """
         watcher = next((w for w in self.watchers if w.sink is sink), None)
+        known = watcher is not None
         if watcher is None:
-            watcher = _Watcher(sink, stream=stream)
+            watcher = _Watcher(sink, stream=stream, ready=False)
             self.watchers.append(watcher)
         watcher.stream = watcher.stream or stream
         await sink.send(protocol.progress(self.request_id, self.tool, now, "attached to the running call"))
-        if self.accepted_at is not None:
-            await sink.send(protocol.call_ack(self.request_id, self.tool, self.timeout_s))
-        await self._catch_up(watcher)
+        if not known:
+            await self._bring_up(watcher)
+        elif watcher.ready and self.result is None:
+            if self.accepted_at is not None:
+                await sink.send(protocol.call_ack(self.request_id, self.tool, self.timeout_s))
+            await self._catch_up(watcher)
+
+    async def _bring_up(self, watcher: _Watcher) -> None:
+        """Send what was before the watcher came, up to the moment in which nothing is left to send.
+
+        What comes meanwhile waits its turn here, so that a slow client, too, gets all in order.
+        """
+        acked = False
+        while True:
+            if self.accepted_at is not None and not acked:
+                acked = True
+                await watcher.sink.send(protocol.call_ack(self.request_id, self.tool, self.timeout_s))
+            elif watcher.stream and watcher.next_seq < len(self.deltas):
+                await self._catch_up(watcher)
+            else:
+                break
+        if self.result is None:
+            watcher.ready = True
+        else:
+            await watcher.sink.send(self.result)
 
     def unwatch(self, sink: Sink) -> None:
         """Give a sink no more frames."""
@@ -133,12 +159,14 @@ class Call(Owner):
     async def publish(self, frame: str) -> None:
         """Send a frame to all who watch."""
         for watcher in self.watchers:
-            await watcher.sink.send(frame)
+            if watcher.ready:
+                await watcher.sink.send(frame)
 
     def announce(self, frame: str) -> None:
         """Give all who watch a frame that the next one, within a moment, takes along."""
         for watcher in self.watchers:
-            watcher.sink.hold(frame)
+            if watcher.ready:
+                watcher.sink.hold(frame)
 
     async def flush(self) -> None:
         """Nothing follows for now: send what was announced."""
@@ -149,7 +177,8 @@ class Call(Owner):
         """A piece of the streamed answer, to all who asked for the stream."""
         self.deltas.append(text)
         for watcher in self.watchers:
-            await self._catch_up(watcher)
+            if watcher.ready:
+                await self._catch_up(watcher)
 
     async def _catch_up(self, watcher: _Watcher) -> None:
         while watcher.stream and watcher.next_seq < len(self.deltas):
