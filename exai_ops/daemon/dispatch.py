@@ -271,7 +271,11 @@ class Dispatcher:
         if earlier == call.request_id:
             return None
         first = session.calls.get(earlier)
-        text = await first.wait() if first is not None else await self._stored(session, earlier)
+        if first is not None and first.digest == call.digest:
+            await call.flush()
+            text = await first.wait()
+        else:
+            text = await self._stored(session, earlier, call.digest)
         frame = msgspec.json.decode(text) if text else {}
         if "text" not in frame:
             session.answers[call.digest] = call.request_id
@@ -279,9 +283,12 @@ class Dispatcher:
         metadata = frame.get("metadata", {}) | {"cached_from": earlier}
         return protocol.encode(frame | {"request_id": call.request_id, "metadata": metadata})
 
-    async def _stored(self, session: Session, request_id: str) -> str | None:
+    async def _stored(self, session: Session, request_id: str, mark: str) -> str | None:
+        """The kept result of a call, unless its id has come to stand for another."""
         known = await self._services.storage.find_call(session.id, request_id)
-        return known.result if known is not None else None
+        if known is None or known.digest != mark or _expired(known, self._settings.result_ttl_s):
+            return None
+        return known.result
 
     # --- its end ----------------------------------------------------------------------------
 
