@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from benchmarks import call_rows, calls, litellm_proxy, parts, starts, table
-from benchmarks.processes import ROOT, NotMeasured, cores
+from benchmarks.processes import INTERRUPTS, ROOT, NotMeasured, cores
 from benchmarks.table import Row
 
 GROUPS: Final = (*calls.NEEDS, "start", "monitor", "commands", "storage")
@@ -26,7 +26,8 @@ GROUPS: Final = (*calls.NEEDS, "start", "monitor", "commands", "storage")
 
 def main() -> int:
     given = _arguments()
-    signal.signal(signal.SIGTERM, _interrupted)
+    for number in INTERRUPTS:
+        signal.signal(number, _interrupted)
     for package in ("exai_ops", "benchmarks"):
         compileall.compile_dir(ROOT / package, quiet=2)
     began, load = time.monotonic(), _load_average()

@@ -1,4 +1,4 @@
-"""LiteLLM's proxy, to compare with: an environment of its own, one worker, no database, loopback alone."""
+"""LiteLLM's proxy, to compare with: an environment of its own, one worker, no database."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ENVIRONMENT: Final = {
     "NO_DOCS": "True",
     # Without a key, as the daemon beside it is without a token: on loopback, and the cheaper way for it.
     "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
-    # Whatever else would leave this machine is refused at once.
+    # What else it would ask over https is refused at once.
     "HTTPS_PROXY": "http://127.0.0.1:9",
     "NO_PROXY": "127.0.0.1,localhost",
 }

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+INTERRUPTS: Final = (signal.SIGINT, signal.SIGTERM)
 READY_S: Final = 90.0
 """How long a server may take to say that it is ready."""
 STOP_S: Final = 5.0
@@ -108,12 +109,6 @@ class Child:
                 self.process.wait(STOP_S)
         self._finish()
 
-    def kill(self) -> None:
-        """End it without asking."""
-        self.process.kill()
-        self.process.wait(STOP_S)
-        self._finish()
-
     def _finish(self) -> None:
         if self._reader is not None:
             self._reader.join(STOP_S)
@@ -175,15 +170,13 @@ def spawn(
 
 @contextlib.contextmanager
 def unhurried() -> Iterator[None]:
-    """Let clean-up finish: a second Ctrl-C waits for it, which is bounded by ``STOP_S``."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Let clean-up finish, which is bounded by ``STOP_S``: a second Ctrl-C changes nothing."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in INTERRUPTS}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def cpu_s(pid: int) -> float:
