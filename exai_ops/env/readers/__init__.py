@@ -1,0 +1,1 @@
+"""What each reader of a dotenv file makes of it."""
