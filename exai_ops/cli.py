@@ -16,30 +16,20 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup
 
 import exai_ops
-from exai_ops.commands.app import new_app
+from exai_ops.commands.app import Entry, LazyGroup, new_app
 from exai_ops.errors import ExaiError, SettingsError
 
 EXIT_BUG: Final = 70
 EXIT_INTERRUPTED: Final = 130
 EXIT_PIPE: Final = 141
-
-
-class Entry(NamedTuple):
-    """Where a command lives: ``attribute`` of ``module`` is its function, or its typer app."""
-
-    module: str
-    attribute: str
-    help: str
 
 
 COMMANDS: Final[Mapping[str, Entry]] = {
@@ -50,45 +40,19 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "sim": Entry("exai_ops.commands.sim", "sim", "Serve simulated providers, with faults on demand."),
     "mcp": Entry("exai_ops.commands.mcp", "mcp", "Bridge MCP over stdio to the running daemon."),
     "settings": Entry("exai_ops.commands.settings", "settings", "Check, show and document the settings."),
+    "env": Entry("exai_ops.commands.env", "env", "Check, explain, compare and mend environment files."),
     "version": Entry("exai_ops.commands.version", "version", "Print the versions in use."),
 }
 
 
-class LazyGroup(TyperGroup):
-    """A group that lists its commands from ``COMMANDS`` and imports one when it is run.
+class RootGroup(LazyGroup):
+    """The commands of ``COMMANDS``."""
 
-    Contexts and formatters are ``Any``: their classes live in ``typer._click``, which is private, and
-    ``typer.Context`` is a subclass of what a group is handed.
-    """
-
-    def __init__(self, **attrs: Any) -> None:
-        super().__init__(**attrs)
-        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment]  # names, for the suggestions
-
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
-        entry = COMMANDS.get(cmd_name)
-        return None if entry is None else _load(cmd_name, entry)
-
-    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+    def entries(self) -> Mapping[str, Entry]:
+        return COMMANDS
 
 
-def _load(name: str, entry: Entry) -> Any:
-    target = getattr(importlib.import_module(entry.module), entry.attribute)
-    if not isinstance(target, typer.Typer):
-        app = new_app()
-        app.command(name)(target)
-        target = app
-    command = typer.main.get_command(target)
-    command.name = name
-    return command
-
-
-app = new_app(cls=LazyGroup, no_args_is_help=True)
+app = new_app(cls=RootGroup, no_args_is_help=True)
 
 
 def _show_version(wanted: bool) -> None:

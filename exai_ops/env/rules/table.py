@@ -33,6 +33,7 @@ class Context:
         differ: Patterns of keys whose values may differ between the files.
         tracked: Paths that git tracks, relative to the project's folder, or None when there is no git.
         environ: The shell's environment, for interpolation.
+        memo: What rules have worked out of this context and others may use again.
     """
 
     example: Document | None = None
@@ -46,6 +47,7 @@ class Context:
     differ: tuple[str, ...] = ()
     tracked: frozenset[str] | None = None
     environ: Mapping[str, str] = field(default_factory=dict)
+    memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def documents(self) -> Iterable[Document]:
         """The files at hand, each once."""

@@ -1,0 +1,271 @@
+"""ENV006 to ENV011: sections, order and comments of the example and the live file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from exai_ops.env.model import Assignment, Document
+from exai_ops.env.order import moves
+from exai_ops.env.outline import Block, Matched, blocks, match, sections
+from exai_ops.env.rules.between import at, off, pair, skip
+from exai_ops.env.rules.table import Context, Rule
+from exai_ops.env.shown import said
+from exai_ops.env.suppression import MARK
+from exai_ops.findings import Finding, Location, Status
+
+_SYNC: Final = "exai env sync makes the example follow the live file"
+
+
+def other_section(context: Context) -> Iterator[Finding]:
+    """Keys that stand in another section of the live file."""
+    both = pair(context)
+    if both is None:
+        yield skip("ENV006")
+        return
+    example, live = both
+    matched = _matched(context, example, live)
+    for key in _common(example, live):
+        if _strays(key, example, live, matched):
+            one, two = example.index[key][-1], live.index[key][-1]
+            message = (
+                f"{key} is in {_named(one.section)} here and in {_named(two.section)} in {_place(live, two)}"
+            )
+            yield Finding("ENV006", Status.INFO, message, _SYNC, at(example, one))
+
+
+def other_order(context: Context) -> Iterator[Finding]:
+    """Keys that stand elsewhere within their section: the fewest that one would have to move."""
+    both = pair(context)
+    if both is None:
+        yield skip("ENV007")
+        return
+    example, live = both
+    for keys in _by_section(context, example, live).values():
+        want = sorted(keys, key=lambda key: live.index[key][-1].line)
+        places = {key: place for place, key in enumerate(want)}
+        for key in moves(keys, want):
+            place = places[key]
+            where = f"after {want[place - 1]}" if place else f"before {want[1]}"
+            message = f"{key} stands {where} in {live.path}:{live.index[key][-1].line}"
+            yield Finding("ENV007", Status.INFO, message, _SYNC, at(example, example.index[key][-1]))
+
+
+def section_on_one_side(context: Context) -> Iterator[Finding]:
+    """Sections that one file has alone, or under another title."""
+    both = pair(context)
+    if both is None:
+        yield skip("ENV008")
+        return
+    example, live = both
+    matched = _matched(context, example, live)
+    for document, other, only in ((example, live, matched.only_example), (live, example, matched.only_live)):
+        for title, line in only.items():
+            message = f"section {said(title)!r} is not in {other.path}"
+            yield Finding("ENV008", Status.INFO, message, _SYNC, Location(document.path, line))
+    lines, titles = sections(example), sections(live)
+    for two, one in matched.renamed.items():
+        message = f"section {said(one)!r} is titled {said(two)!r} in {live.path}:{titles[two]}"
+        yield Finding("ENV008", Status.INFO, message, _SYNC, Location(example.path, lines[one]))
+
+
+def section_order(context: Context) -> Iterator[Finding]:
+    """Sections that stand elsewhere: the fewest that one would have to move."""
+    both = pair(context)
+    if both is None:
+        yield skip("ENV011")
+        return
+    example, live = both
+    renamed = _matched(context, example, live).renamed
+    lines = sections(example)
+    there = [renamed.get(title, title) for title in sections(live)]
+    want = [title for title in there if title in lines]
+    known = set(want)
+    for title in moves([title for title in lines if title in known], want):
+        place = want.index(title)
+        where = f"after {said(want[place - 1])!r}" if place else f"before {said(want[1])!r}"
+        message = f"section {said(title)!r} stands {where} in {live.path}"
+        yield Finding("ENV011", Status.INFO, message, _SYNC, Location(example.path, lines[title]))
+
+
+def comment_on_one_side(context: Context) -> Iterator[Finding]:
+    """Comments that one file has alone: of a key, or standing by themselves."""
+    both = pair(context)
+    if both is None:
+        yield skip("ENV009")
+        return
+    example, live = both
+    for key in _common(example, live):
+        one, two = example.index[key][-1], live.index[key][-1]
+        kinds = _differences(one, two)
+        if kinds and all(alone for _, alone in kinds):
+            document, a = (example, one) if any(_comments(one)) else (live, two)
+            other = live if document is example else example
+            message = f"{key} has {_listed(kinds)} that it lacks in {other.path}"
+            yield Finding("ENV009", Status.INFO, message, _SYNC, at(document, a))
+    yield from _free_blocks(example, live)
+    yield from _free_blocks(live, example)
+
+
+def comment_drift(context: Context) -> Iterator[Finding]:
+    """Keys whose comments say something else in the two files."""
+    both = pair(context)
+    if both is None:
+        yield skip("ENV010")
+        return
+    example, live = both
+    for key in _common(example, live):
+        one, two = example.index[key][-1], live.index[key][-1]
+        kinds = _differences(one, two)
+        if any(not alone for _, alone in kinds):
+            message = f"{key} has another {_listed(kinds, article=False)} in {live.path}:{two.line}"
+            yield Finding("ENV010", Status.INFO, message, _SYNC, at(example, one))
+
+
+def _matched(context: Context, example: Document, live: Document) -> Matched:
+    if "sections" not in context.memo:
+        context.memo["sections"] = match(example, live)
+    found: Matched = context.memo["sections"]
+    return found
+
+
+def _common(example: Document, live: Document) -> list[str]:
+    return [key for key in example.index if key in live.index]
+
+
+def _strays(key: str, example: Document, live: Document, matched: Matched) -> bool:
+    """Whether none of a key's sections in one file is one of its sections in the other."""
+    ours = {a.section for a in example.index[key]}
+    theirs = {matched.renamed.get(a.section or "", a.section) for a in live.index[key]}
+    return ours.isdisjoint(theirs)
+
+
+def _by_section(context: Context, example: Document, live: Document) -> dict[str | None, list[str]]:
+    """Keys that both files assign once, in the same section, in the example's order."""
+    matched = _matched(context, example, live)
+    found: dict[str | None, list[str]] = {}
+    for key in _common(example, live):
+        once = len(example.index[key]) == len(live.index[key]) == 1
+        if once and not _strays(key, example, live, matched):
+            found.setdefault(example.index[key][0].section, []).append(key)
+    return found
+
+
+def _place(document: Document, assignment: Assignment) -> str:
+    return f"{document.path}:{assignment.line}"
+
+
+def _named(section: str | None) -> str:
+    return "no section" if section is None else f"section {said(section)!r}"
+
+
+def _comments(assignment: Assignment) -> tuple[str, str]:
+    """The inline comment and the comment above, without what is addressed to us and what is switched off."""
+    inline = (assignment.inline or "").lstrip("#")
+    inline = "" if MARK in inline and inline.lstrip().startswith(MARK) else inline.partition(f"# {MARK}")[0]
+    return " ".join(inline.split()), _joined(assignment.above)
+
+
+def _joined(lines: Iterable[str]) -> str:
+    kept = (" ".join(line.split()) for line in lines if MARK not in line and off(line) is None)
+    return "\n".join(line for line in kept if any(c.isalnum() for c in line))
+
+
+def _differences(one: Assignment, two: Assignment) -> list[tuple[str, bool]]:
+    """Which comments of a key differ, and whether one side has none."""
+    pairs = zip(("comment behind it", "comment above it"), _comments(one), _comments(two), strict=True)
+    return [(kind, not ours or not theirs) for kind, ours, theirs in pairs if ours != theirs]
+
+
+def _listed(kinds: Sequence[tuple[str, bool]], *, article: bool = True) -> str:
+    return " and ".join(f"a {kind}" if article else kind for kind, _ in kinds)
+
+
+def _free_blocks(document: Document, other: Document) -> Iterator[Finding]:
+    """Blocks that belong to no key, and of which the other file has no line, or not every line."""
+    known = {_joined([line]) for block in blocks(other) for line in block.lines}
+    for block in blocks(document):
+        lines = [] if block.below is not None else [line for line in block.lines if _joined([line])]
+        strange = [line for line in lines if _joined([line]) not in known]
+        if strange:
+            yield _free(document, other, block, strange, whole=len(strange) == len(lines))
+
+
+def _free(
+    document: Document, other: Document, block: Block, strange: Sequence[str], *, whole: bool
+) -> Finding:
+    what = f"the comment {said(strange[0])!r}"
+    if len(strange) > 1:
+        what = f"{len(strange)} comment lines from {said(strange[0])!r} on"
+    verb = "are" if len(strange) > 1 else "is"
+    line = block.line if whole else block.line + block.lines.index(strange[0])
+    return Finding(
+        "ENV009", Status.INFO, f"{what} {verb} not in {other.path}", _SYNC, Location(document.path, line)
+    )
+
+
+_BLOCKS: Final = (
+    " Keys are grouped in blocks on purpose, so the grouping is compared, not the alphabet. Which"
+    " file is right is for a person to say; exai env sync takes the live file's layout into the"
+    " example, or the reverse."
+)
+
+RULES: Final[tuple[Rule, ...]] = (
+    Rule(
+        code="ENV006",
+        severity=Status.INFO,
+        title="every key is in the same section in both files",
+        hint="move the key, or run exai env sync",
+        explanation="A person looks a key up by its section. Sections are matched by their titles, and those"
+        " with other titles by the keys that they share: a renamed section is one finding (ENV008)."
+        + _BLOCKS,
+        function=other_section,
+    ),
+    Rule(
+        code="ENV007",
+        severity=Status.INFO,
+        title="keys stand in the same order in both files",
+        hint="move the keys, or run exai env sync",
+        explanation="Within each section that both files have, the fewest keys that one would have"
+        " to move (all but a longest increasing subsequence). Keys that are assigned twice or stand"
+        " in another section are not counted again." + _BLOCKS,
+        function=other_order,
+    ),
+    Rule(
+        code="ENV008",
+        severity=Status.INFO,
+        title="both files have the same sections",
+        hint="add or rename the section, or run exai env sync",
+        explanation="A section on one side only is a feature that the other file does not know of,"
+        " or no longer exists. One that shares most of its keys with a section of another title"
+        " counts as renamed.",
+        function=section_on_one_side,
+    ),
+    Rule(
+        code="ENV009",
+        severity=Status.INFO,
+        title="every comment is in both files",
+        hint="take the comment over, or run exai env sync",
+        explanation="Comments hold what was learnt: why a ping interval is 30 s is worth nothing in"
+        " the file that nobody tracks. Reported once for each key, and once for each block that"
+        " belongs to no key. The comments of keys that the other file lacks, and assignments in"
+        " comments, are reported with their keys (ENV001, ENV002).",
+        function=comment_on_one_side,
+    ),
+    Rule(
+        code="ENV010",
+        severity=Status.INFO,
+        title="the comments of a key say the same in both files",
+        hint="decide which comment is right, or run exai env sync",
+        explanation="Two explanations of one key: at most one of them is true. White space is not compared.",
+        function=comment_drift,
+    ),
+    Rule(
+        code="ENV011",
+        severity=Status.INFO,
+        title="sections stand in the same order in both files",
+        hint="move the section, or run exai env sync",
+        explanation="The fewest sections that one would have to move." + _BLOCKS,
+        function=section_order,
+    ),
+)
