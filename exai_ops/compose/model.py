@@ -17,13 +17,29 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Something that Compose refuses, although the rest of the file can be read.
+
+    Attributes:
+        kind: ``duplicate`` (the last one is taken here), ``template`` (a ``${...}`` that is none),
+            ``required`` (``${X:?...}`` that nothing gives) or ``shape`` (another type than it must be).
+        message: One line, without values.
+    """
+
+    kind: Literal["duplicate", "template", "required", "shape"]
+    message: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnvFile:
     """One entry of ``env_file``.
 
     Attributes:
         path: As written, interpolated, resolved against the compose file's folder.
         raw: Whether ``format: raw`` is set, which reads like ``docker run --env-file``.
-        data: The file's bytes, or None when it is not there.
+        data: The file's bytes, or None when it is not there or cannot be read.
+        problem: Why there are no bytes, or None.
     """
 
     path: str
@@ -31,6 +47,7 @@ class EnvFile:
     required: bool = True
     raw: bool = False
     data: bytes | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +85,7 @@ class Service:
     Attributes:
         body: The merged and interpolated mapping, as YAML gave it.
         places: Dotted path within the service (``environment.TZ``, ``ports.0``) to where it stands.
+        written: ``body`` before interpolation: what stands in the file, ``${...}`` and ``$$`` included.
     """
 
     name: str
@@ -77,6 +95,15 @@ class Service:
     environment: tuple[Variable, ...] = ()
     profiles: tuple[str, ...] = ()
     places: Mapping[str, Place] = field(default_factory=dict)
+    written: Mapping[str, Any] = field(default_factory=dict)
+
+    def at(self, path: str) -> Place:
+        """Where a dotted path stands, or the nearest thing around it."""
+        while path:
+            if path in self.places:
+                return self.places[path]
+            path = path.rpartition(".")[0]
+        return self.place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +124,8 @@ class Project:
         interpolations: In the order of the files.
         environment: What ``${...}`` is resolved from: the shell over ``--env-file`` or ``.env``.
         sources: Name to where ``environment`` has it from.
-        env_file: Path of the file behind ``${...}``, or None.
+        env_file: Path of the file behind ``${...}`` (the last of several ``--env-file``), or None.
+        problems: What Compose would refuse, in the order of the files.
     """
 
     files: tuple[str, ...]
@@ -107,3 +135,12 @@ class Project:
     sources: Mapping[str, Source] = field(default_factory=dict)
     env_file: str | None = None
     active_profiles: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    def is_active(self, service: Service) -> bool:
+        """Whether ``docker compose up`` starts it with the active profiles."""
+        return (
+            not service.profiles
+            or "*" in self.active_profiles
+            or bool(set(service.profiles) & set(self.active_profiles))
+        )
