@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from exai_ops.env import baseline, suppression
+from exai_ops.env.masking import printable
 from exai_ops.env.rules.table import Context, Rule
 from exai_ops.env.suppression import Suppression
 from exai_ops.errors import UsageError
@@ -74,13 +76,24 @@ def run(rules: Sequence[Rule], context: Context, leave: Leave | None = None) -> 
     if leave.known is not None:
         found = baseline.apply(found, leave.known, leave.baseline, judged=judged)
     found = [finding for finding in found if finding.code in selected]
-    return in_order(found, context)
+    return in_order([_printable(finding) for finding in found], context)
 
 
 def in_order(found: Iterable[Finding], context: Context) -> list[Finding]:
     """By file (the documents first, as they stand in the context), line and code."""
     places = {document.path: index for index, document in enumerate(context.documents())}
     return sorted(found, key=lambda finding: _key(finding, places))
+
+
+def _printable(finding: Finding) -> Finding:
+    """A finding that an output can encode and that gives a terminal no orders."""
+    where = finding.where
+    texts = (finding.message, finding.hint, where.name or "")
+    message, hint, name = (printable(text) for text in texts)
+    if (message, hint, name) == texts:
+        return finding
+    where = dataclasses.replace(where, name=None if where.name is None else name)
+    return dataclasses.replace(finding, message=message, hint=hint, where=where)
 
 
 def _key(finding: Finding, places: Mapping[str, int]) -> tuple[bool, int, str, int, str, str]:
