@@ -22,10 +22,11 @@ def read_bytes(path: str) -> bytes:
         raise CouldNotLook(f"{path!r}: is no path") from None
     except OSError as error:
         raise CouldNotLook(f"{path}: {_reason(error)}") from None
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise CouldNotLook(f"{path}: is {_kind(mode)}, not a file")
     with os.fdopen(descriptor, "rb") as file:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            raise CouldNotLook(f"{path}: is {_kind(mode)}, not a file")
         return _bounded(file.read(MAX_BYTES + 1), path)
 
 

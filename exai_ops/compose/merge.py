@@ -33,7 +33,7 @@ class Merger:
 
     def merge(self, base: Node, over: Node, path: Path) -> Node:
         """``base`` changed by ``over``; ``path`` starts at the top of the file: ``("services", "web")``."""
-        if over.tag:  # kept with its tag, as it also holds against what is merged before this
+        if over.tag or base.tag == "!reset":  # a tag is kept: it also holds against earlier files
             return over
         special = _SPECIAL.get(_pattern(path))
         if special is not None:
@@ -88,8 +88,13 @@ def _replace(_merger: Merger, _base: Node, over: Node, _path: Path) -> Node:
     return over
 
 
-def _lists(merger: Merger, base: Node, over: Node, _path: Path) -> Node:
-    return merger.joined(to_sequence(base), to_sequence(over))
+def _lists(merger: Merger, base: Node, over: Node, path: Path) -> Node:
+    first, second = to_sequence(base), to_sequence(over)
+    key_of = _UNIQUE.get(path[-1], _name)
+    removed = {key_of(to_value(item)) for item in second.items if item.tag == "!reset"}
+    if removed:
+        first = replace(first, items=tuple(i for i in first.items if key_of(to_value(i)) not in removed))
+    return merger.joined(first, second)
 
 
 def _hosts(merger: Merger, base: Node, over: Node, _path: Path) -> Node:
@@ -234,12 +239,22 @@ def to_value(node: Node, *, written: bool = False) -> Any:
 
 def unique(service: MappingNode) -> MappingNode:
     """A service whose lists hold each key, port, mount or path once: the last, where the first stood."""
+    service = _unique_lists(service, _UNIQUE)
     entries = dict(service.entries)
-    for name, key_of in _UNIQUE.items():
+    for name in ("build", "deploy"):
         node = entries.get(name)
-        if isinstance(node, Sequence):
-            entries[name] = replace(node, items=_unique(node.items, key_of))
+        if isinstance(node, MappingNode):
+            entries[name] = _unique_lists(node, _UNIQUE_BELOW)
     return replace(service, entries=entries)
+
+
+def _unique_lists(node: MappingNode, keys: Mapping[str, Callable[[Any], Hashable]]) -> MappingNode:
+    entries = dict(node.entries)
+    for name, key_of in keys.items():
+        items = entries.get(name)
+        if isinstance(items, Sequence):
+            entries[name] = replace(items, items=_unique(items.items, key_of))
+    return replace(node, entries=entries)
 
 
 def _unique(items: Iterable[Node], key_of: Callable[[Any], Hashable]) -> tuple[Node, ...]:
@@ -286,3 +301,4 @@ _UNIQUE: Final[Mapping[str, Callable[[Any], Hashable]]] = {
     "ports": port_key,
     "secrets": _mount("/run/secrets"),
 }
+_UNIQUE_BELOW: Final = dict.fromkeys(("additional_contexts", "args", "labels", "platforms", "tags"), _name)

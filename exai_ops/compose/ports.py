@@ -9,7 +9,7 @@ from typing import Any, Final
 
 _ANY: Final = "0.0.0.0"  # noqa: S104 - judged, not bound
 _SHORT: Final = re.compile(
-    r"""(?:(?P<host>\[[^\]]*\]|[^:]*):(?=[^:]*:))?      # an address only before two more parts
+    r"""(?:(?P<host>\[[^\]]*\]|[0-9a-z.:%-]*):(?=[^:]*:[^:]*$))?  # an address only before two more parts
         (?:(?P<published>[0-9]*(?:-[0-9]+)?):)?
         (?P<target>[0-9]+(?:-[0-9]+)?)
         (?:/(?P<protocol>[a-z]+))?""",

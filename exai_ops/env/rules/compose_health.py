@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,10 +15,10 @@ from exai_ops.findings import Finding, Status
 if TYPE_CHECKING:
     import ast
 
-_FINE: Final = r"(?:true\b|:|exit\s+0|(?:/usr)?/bin/true\b|echo\b[^|&;]*)"
+_FINE: Final = r"(?:true\b|:|exit\s+0|(?:/usr)?/bin/true\b|echo\b[^|&;<>]*)"
 _ALWAYS: Final = re.compile(rf"(?:\|\||;)\s*{_FINE}\s*;?\s*$")
 _NEVER_FAILS: Final = re.compile(
-    r"(?:(?:/usr)?/bin/)?(?:true|:|exit(?:\s+0)?|echo\b[^|&;`$]*|printf\b[^|&;`$]*)\s*;?\s*"
+    r"(?:(?:/usr)?/bin/)?(?:true|:|exit(?:\s+0)?|(?:echo|printf)\b[^|&;`$<>]*)\s*;?\s*"
 )
 
 
@@ -70,7 +71,7 @@ def _deaf_shell(text: str) -> str:
     if text and _NEVER_FAILS.fullmatch(text):
         return "cannot fail"
     ending = _ALWAYS.search(text)
-    if ending:
+    if ending and not (ending[0].startswith(";") and re.search(r"\bset\s+-\w*e", text)):
         return f"cannot fail: it ends with {' '.join(ending[0].split()[:3])}"
     python = re.fullmatch(r"python[0-9.]*\s+-c\s+(['\"])(.*)\1", text, re.DOTALL)
     return "only prints" if python and _only_prints(python[2]) else ""
@@ -83,7 +84,9 @@ def _only_prints(code: str) -> bool:
     if len(code) > 10_000:
         return False
     try:
-        statements = ast.parse(code).body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a bad escape in the user's code
+            statements = ast.parse(code).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return all(_is_harmless(statement) for statement in statements)
