@@ -9,7 +9,8 @@ import pytest
 
 from exai_ops.compose.model import Project
 from exai_ops.errors import CouldNotLook
-from tests.env.compose_cases import load, write
+
+from .compose_cases import load, write
 
 
 @pytest.fixture(autouse=True)

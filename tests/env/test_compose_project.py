@@ -10,7 +10,8 @@ import pytest
 from exai_ops.compose.load import MAX_BYTES, default_files
 from exai_ops.compose.model import Interpolation
 from exai_ops.errors import CouldNotLook, UsageError
-from tests.env.compose_cases import load, write
+
+from .compose_cases import load, write
 
 
 @pytest.fixture(autouse=True)

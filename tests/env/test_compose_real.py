@@ -9,7 +9,8 @@ import pytest
 from exai_ops.env.rules.compose import RULES
 from exai_ops.env.rules.table import Context
 from exai_ops.env.runner import run
-from tests.env.compose_cases import load
+
+from .compose_cases import load
 
 DATA = Path(__file__).parent / "data"
 

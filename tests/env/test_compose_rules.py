@@ -13,7 +13,8 @@ from exai_ops.env.rules.compose_secrets import options_in
 from exai_ops.env.rules.table import Context
 from exai_ops.env.runner import run
 from exai_ops.findings import Finding, Status
-from tests.env.compose_cases import load, write
+
+from .compose_cases import load, write
 
 Found = list[tuple[str, str, str | None]]
 """Status, ``file:line`` and name of each finding."""

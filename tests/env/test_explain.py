@@ -13,7 +13,8 @@ from exai_ops.env.explain import Explanation, Row, Sources, explain
 from exai_ops.env.explained import as_json, as_table
 from exai_ops.env.readers import READERS
 from exai_ops.settings import VARIABLES
-from tests.env.compose_cases import load, write
+
+from .compose_cases import load, write
 
 SECRET = "s3cret-Value-0123456789abcdef"
 
