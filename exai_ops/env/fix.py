@@ -24,7 +24,7 @@ _STRICT: Final = frozenset({"bash", "docker-run", "compose-raw"})  # they take n
 _LINE_END: Final = re.compile(r"\r\n|\n")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Fix:
     """One thing mended: the rule, the line (from 1) of the file as it was, and what was done."""
 
@@ -44,14 +44,14 @@ class Fixed:
 def fix(document: Document, *, readers: Collection[str] = (), codes: Collection[str] = CODES) -> Fixed:
     """The document with what ``codes`` name mended; no key gets another value.
 
-    Space around ``=`` is taken out when one of ``readers`` would stumble over it. Raises CouldNotLook when
+    Space around ``=`` is removed when one of ``readers`` would stumble over it. Raises CouldNotLook when
     the file cannot be mended line by line.
     """
     wanted = set(codes) - ({SPACED} if _STRICT.isdisjoint(readers) else set())
     fixes: list[Fix] = []
     text = "".join(_texts(document, wanted, fixes))
     if document.bom and BOM in wanted:
-        fixes.insert(0, Fix(code=BOM, line=1, message="took out the byte order mark"))
+        fixes.insert(0, Fix(BOM, 1, "removed the byte order mark"))
     elif document.bom:
         text = "\ufeff" + text
     mended = parse(text.encode("utf-8", "surrogateescape"), document.path)
@@ -61,38 +61,32 @@ def fix(document: Document, *, readers: Collection[str] = (), codes: Collection[
 
 def _texts(document: Document, wanted: Collection[str], fixes: list[Fix]) -> Iterator[str]:
     """The nodes' new texts; what was done is noted in ``fixes``."""
-    repeated = _repeated(document) if DUPLICATE in wanted else {}
+    seen: dict[str, int] = {}
+    repeatable = _repeatable(document) if DUPLICATE in wanted else frozenset()
     mixed = LINE_ENDS in wanted and _is_mixed(document)
     for index, node in enumerate(document.nodes):
-        if isinstance(node, Assignment) and index in repeated:
-            message = f"took out {node.key}, which line {repeated[index]} has just so"
-            fixes.append(Fix(code=DUPLICATE, line=node.line, message=message))
-            continue
-        raw = _assignment(document, node, wanted, fixes) if isinstance(node, Assignment) else node.raw
+        raw = node.raw
+        if isinstance(node, Assignment):
+            raw = _assignment(document, node, wanted, fixes, seen if node.key in repeatable else {})
         if mixed:
             raw = _even(document, node, raw, fixes)
-        if LAST_NEWLINE in wanted and index == len(document.nodes) - 1 and not raw.endswith(("\n", "\r")):
-            fixes.append(Fix(code=LAST_NEWLINE, line=node.line, message="ended the last line"))
+        last = bool(raw) and index == len(document.nodes) - 1
+        if LAST_NEWLINE in wanted and last and not raw.endswith(("\n", "\r")):
+            fixes.append(Fix(LAST_NEWLINE, node.line, "ended the last line"))
             raw += document.newline
         yield raw
 
 
-def _repeated(document: Document) -> dict[int, int]:
-    """Index of each assignment that repeats an earlier one to the letter, to that one's line.
+def _repeatable(document: Document) -> frozenset[str]:
+    """Keys whose assignments all give the same value, so that a line that is there twice says nothing new.
 
-    Not those with other values in between, nor those that expand something, which may differ by then.
+    Not those that expand something, which may have changed in between.
     """
-    index_of = {id(node): index for index, node in enumerate(document.nodes)}
-    found: dict[int, int] = {}
-    for all_of in document.index.values():
-        first: dict[str, int] = {}
-        if len({(a.value, a.quote) for a in all_of}) > 1 or re.search(r"[$`\\]", all_of[0].written):
-            continue
-        for assignment in all_of:
-            line = first.setdefault(assignment.raw.strip(), assignment.line)
-            if line != assignment.line:
-                found[index_of[id(assignment)]] = line
-    return found
+    return frozenset(
+        key
+        for key, all_of in document.index.items()
+        if len({(a.value, a.quote) for a in all_of}) == 1 and not re.search(r"[$`\\]", all_of[0].written)
+    )
 
 
 def _is_mixed(document: Document) -> bool:
@@ -103,34 +97,45 @@ def _even(document: Document, node: Node, raw: str, fixes: list[Fix]) -> str:
     even = _LINE_END.sub(document.newline, raw)
     if even != raw:
         name = {"\n": "LF", "\r\n": "CR LF"}[document.newline]
-        fixes.append(Fix(code=LINE_ENDS, line=node.line, message=f"ended the line with {name} like most"))
+        fixes.append(Fix(LINE_ENDS, node.line, f"ended the line with {name} like most"))
     return even
 
 
-def _assignment(document: Document, node: Assignment, wanted: Collection[str], fixes: list[Fix]) -> str:
-    """An assignment's text with what is wanted mended."""
+def _assignment(
+    document: Document, node: Assignment, wanted: Collection[str], fixes: list[Fix], seen: dict[str, int]
+) -> str:
+    """An assignment's text with what is wanted mended; nothing of it when ``seen`` has the line already."""
+    end = node.raw[len(node.raw.rstrip("\r\n")) :]
+    above, line, done = _mended(node, wanted)
+    first = seen.setdefault(line.strip(), node.line)
+    comment = f"{above}{end or document.newline}" if above else ""
+    if first == node.line:
+        fixes += done
+        return f"{comment}{line}{end}"
+    message = f"removed {node.key}, which line {first} has just so"
+    fixes += [*(fix for fix in done if fix.code == COMMENT_AS_VALUE), Fix(DUPLICATE, node.line, message)]
+    return comment
+
+
+def _mended(node: Assignment, wanted: Collection[str]) -> tuple[str, str, list[Fix]]:
+    """The comment that goes above an assignment, its own text without the line end, and what was done."""
     body = node.raw.rstrip("\r\n")
-    end = node.raw[len(body) :]
     name = body[: node.column - 1 + len(node.key)]
     separator, rest = node.separator, body[len(name) + len(node.separator) :]
-
-    def done(code: str, message: str) -> None:
-        fixes.append(Fix(code=code, line=node.line, message=message))
-
-    above = ""
+    above, done = "", []
     if COMMENT_AS_VALUE in wanted and node.inline is not None and not node.written and "=" in separator:
-        above = f"{node.inline.rstrip()}{end or document.newline}"
-        separator, rest = separator.rstrip(), ""
-        done(COMMENT_AS_VALUE, f"moved the comment behind {node.key}= to a line of its own above")
+        above, separator, rest = node.inline.rstrip(), separator.rstrip(), ""
+        message = f"moved the comment behind {node.key}= to a line of its own above"
+        done.append(Fix(COMMENT_AS_VALUE, node.line, message))
     if SPACED in wanted and _is_spaced(node, separator):
         separator = separator.strip()
-        done(SPACED, f"took out the space around the = of {node.key}")
-    kept = f"{name}{separator}{rest}"
-    stripped = kept.rstrip(" \t")
-    if TRAILING_SPACE in wanted and stripped != kept and not stripped.endswith("\\"):
-        kept = stripped
-        done(TRAILING_SPACE, f"took out the space behind {node.key}")
-    return f"{above}{kept}{end}"
+        done.append(Fix(SPACED, node.line, f"removed the space around the = of {node.key}"))
+    line = f"{name}{separator}{rest}"
+    stripped = line.rstrip(" \t")
+    if TRAILING_SPACE in wanted and stripped != line and not stripped.endswith("\\"):
+        line = stripped
+        done.append(Fix(TRAILING_SPACE, node.line, f"removed the space behind {node.key}"))
+    return above, line, done
 
 
 def _is_spaced(node: Assignment, separator: str) -> bool:

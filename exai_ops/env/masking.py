@@ -33,6 +33,11 @@ def hidden(key: str, value: str) -> bool:
     return shown(key, value) == MASK or looks_secret(value)
 
 
+def has_credentials(value: str) -> bool:
+    """Whether a value holds a URL with a user or a password in it."""
+    return _USERINFO.search(value) is not None
+
+
 def printable(text: str) -> str:
     """A text without what a terminal obeys and an output cannot encode."""
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from difflib import SequenceMatcher
-from typing import TypeAlias
+from collections.abc import Iterator, Sequence
 
 from exai_ops.env.masking import Mask, printable
+from exai_ops.env.matching import Hunk, hunks
 from exai_ops.env.model import Assignment, Comment, Document, Node, Unparsable
 from exai_ops.env.shown import MASK
-
-_Opcode: TypeAlias = tuple[str, int, int, int, int]
 
 
 def patch(before: Document, after: Document, *secrets: Document) -> str:
@@ -22,8 +19,8 @@ def patch(before: Document, after: Document, *secrets: Document) -> str:
     old, new = _split(before.text), _split(after.text)
     shown_old, shown_new = list(_shown(before, mask)), list(_shown(after, mask))
     out = [f"--- {printable(before.path)}", f"+++ {printable(after.path)}"]
-    for group in SequenceMatcher(None, old, new).get_grouped_opcodes(3):
-        out += [_heading(group), *_body(group, shown_old, shown_new)]
+    for hunk in hunks(old, new):
+        out += [_heading(hunk), *_body(hunk, shown_old, shown_new)]
     return "".join(f"{line}\n" for line in out) if len(out) > 2 else ""
 
 
@@ -67,8 +64,8 @@ def _every_line(text: str) -> str:
     return "".join(MASK + end for end in ends)
 
 
-def _heading(group: Sequence[_Opcode]) -> str:
-    first, last = group[0], group[-1]
+def _heading(hunk: Hunk) -> str:
+    first, last = hunk[0], hunk[-1]
     return f"@@ -{_range(first[1], last[2])} +{_range(first[3], last[4])} @@"
 
 
@@ -77,8 +74,8 @@ def _range(start: int, stop: int) -> str:
     return f"{start + (length > 0)}" if length == 1 else f"{start + (length > 0)},{length}"
 
 
-def _body(group: Iterable[_Opcode], old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
-    for tag, old_start, old_stop, new_start, new_stop in group:
+def _body(hunk: Hunk, old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
+    for tag, old_start, old_stop, new_start, new_stop in hunk:
         if tag == "equal":
             yield from (f" {line}" for line in old[old_start:old_stop])
             continue

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from exai_ops.env.masking import Mask, hidden
+from exai_ops.env.masking import Mask, has_credentials, hidden
 from exai_ops.env.model import Assignment
 from exai_ops.env.shown import is_secret_key, may_differ
 
@@ -42,13 +42,13 @@ class Policy:
         Public are: an empty value; what ``public`` lists; the settings that are no secrets; switches, and
         addresses that every machine has; numbers whose names say that they measure something. A pattern
         with wildcards and the rules of thumb stop at what looks like a secret; a key listed by its full
-        name is public as told.
+        name is public as told, unless it is a URL with a password in it.
         """
         key, value = assignment.key, assignment.value
         variable = self.variables.get(key)
         if not value:
             return True
-        if variable is not None and variable.kind == "secret":
+        if has_credentials(value) or (variable is not None and variable.kind == "secret"):
             return False
         if key in self.public:
             return True

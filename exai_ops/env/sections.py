@@ -45,7 +45,7 @@ def sections(document: Document) -> list[Section]:
     nodes = document.nodes
     headings = [i for i, node in enumerate(nodes) if isinstance(node, Comment) and node.heading]
     starts = [_banner_start(nodes, i) for i in headings]
-    ends = [*starts[1:], len(nodes)]
+    ends = [*starts, len(nodes)][1:]
     found = [Section(title=None, start=0, end=starts[0] if starts else len(nodes), heading=0)]
     for at, start, end in zip(headings, starts, ends, strict=True):
         title = _title(nodes[at])

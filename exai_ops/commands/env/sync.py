@@ -70,7 +70,7 @@ def _said(done: Synced) -> Iterator[str]:
     """What was done, in words that fit behind ``would have``."""
     from exai_ops.commands.env.apply import listing
 
-    for verb, keys in (("added", done.added), ("changed", done.changed), ("taken out", done.removed)):
+    for verb, keys in (("added", done.added), ("changed", done.changed), ("removed", done.removed)):
         if keys:
             yield f"{verb} {listing(keys)}"
     if done.fill:
