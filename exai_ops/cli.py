@@ -16,15 +16,13 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final
+from typing import Final
 
-import typer
-
-import exai_ops
-from exai_ops.commands.app import Entry, LazyGroup, new_app
+from exai_ops.commands.entry import Entry
 from exai_ops.errors import ExaiError, SettingsError
 
 EXIT_BUG: Final = 70
@@ -40,40 +38,19 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "sim": Entry("exai_ops.commands.sim", "sim", "Serve simulated providers, with faults on demand."),
     "mcp": Entry("exai_ops.commands.mcp", "mcp", "Bridge MCP over stdio to the running daemon."),
     "settings": Entry("exai_ops.commands.settings", "settings", "Check, show and document the settings."),
-    "env": Entry("exai_ops.commands.env", "env", "Check, explain, compare and mend environment files."),
+    "env": Entry("exai_ops.commands.env.app", "env", "Check, explain, compare and mend environment files."),
     "version": Entry("exai_ops.commands.version", "version", "Print the versions in use."),
 }
-
-
-class RootGroup(LazyGroup):
-    """The commands of ``COMMANDS``."""
-
-    def entries(self) -> Mapping[str, Entry]:
-        return COMMANDS
-
-
-app = new_app(cls=RootGroup, no_args_is_help=True)
-
-
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"exai {exai_ops.__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """Operations toolkit of a daemon that serves AI tools over Kimi and GLM."""
+QUICK: Final[Mapping[tuple[str, ...], str]] = {("env", "check"): "exai_ops.commands.env.checking"}
+"""Modules whose ``quickly(args)`` does what the command does, or gives None where typer must see to it:
+the import of typer is half of what such a command takes.
+"""
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; ``args`` default to the process's own."""
     try:
-        code = _invoke(sys.argv[1:] if args is None else list(args))
+        code = _run(sys.argv[1:] if args is None else list(args))
         sys.stdout.flush()
     except BrokenPipeError:
         _drop_stdout()
@@ -86,42 +63,28 @@ def main(args: Sequence[str] | None = None) -> int:
     return code
 
 
-def _invoke(args: list[str]) -> int:
-    """Run a command by the two steps of click's own ``main``, whose other half would turn a broken pipe
-    into 1, an interrupt into a plain Exit, and every error into its own print.
-    """
-    command = typer.main.get_command(app)
+def _run(args: list[str]) -> int:
+    """The exit code of a command; one of ``QUICK`` is run without typer when its arguments are plain."""
     try:
-        with command.make_context("exai", args) as ctx:
-            result = command.invoke(ctx)
-            return result if isinstance(result, int) else 0
-    except typer.Exit as done:
-        return done.exit_code
-    except typer.Abort:
-        return EXIT_INTERRUPTED
+        quick = QUICK.get(tuple(args[:2]))
+        done = None if quick is None else importlib.import_module(quick).quickly(args[2:])
+        if done is not None:
+            return int(done)
+        from exai_ops.commands.root import invoke
+
+        return invoke(args, COMMANDS)
     except ExaiError as error:
         report(error)
         return error.exit_code
-    except Exception as error:
-        if not hasattr(error, "format_message"):
-            raise
-        return _usage(error)
-
-
-def _usage(error: Any) -> int:
-    """Show an error of the command line parser: its classes are private, its ``show`` is not."""
-    show = getattr(error, "show", None)
-    show() if show else typer.echo(f"exai: error: {error.format_message()}", err=True)
-    return int(error.exit_code)
 
 
 def report(error: ExaiError) -> None:
     """Write a failure to stderr: a line per problem, and what to do."""
     problems = error.problems if isinstance(error, SettingsError) else [error.message]
     for problem in problems:
-        typer.echo(f"exai: error: {_one_line(problem)}", err=True)
+        sys.stderr.write(f"exai: error: {_one_line(problem)}\n")
     if error.hint:
-        typer.echo(f"hint: {_one_line(error.hint)}", err=True)
+        sys.stderr.write(f"hint: {_one_line(error.hint)}\n")
 
 
 def _one_line(text: str) -> str:

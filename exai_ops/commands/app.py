@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-
-class Entry(NamedTuple):
-    """Where a command lives: ``attribute`` of ``module`` is its function, or its typer app."""
-
-    module: str
-    attribute: str
-    help: str
+from exai_ops.commands.entry import Entry
 
 
 def new_app(**options: Any) -> typer.Typer:

@@ -16,6 +16,7 @@ from exai_ops.env.readers import READERS
 from exai_ops.env.rules.table import Context
 from exai_ops.env.suppression import MARK, Suppression, in_config, in_text
 from exai_ops.errors import UsageError
+from exai_ops.settings import VARIABLES, shell
 
 if TYPE_CHECKING:
     from exai_ops.compose.model import Project
@@ -49,8 +50,8 @@ def gather(
         code: Folder of the code whose variables are looked for.
         environ: The shell's environment; the process's own without it.
     """
-    shell = dict(os.environ if environ is None else environ)
-    project = _project(found.compose, env_file or config.env_file, shell)
+    around = dict(shell() if environ is None else environ)
+    project = _project(found.compose, env_file or config.env_file, around)
     use = _code(code)
     context = Context(
         example=_document(found.example),
@@ -63,7 +64,7 @@ def gather(
         public=config.public,
         differ=config.differ,
         tracked=tracked(folder),
-        environ=shell,
+        environ=around,
     )
     return Gathered(context=context, suppressions=_suppressions(context, config))
 
@@ -107,12 +108,12 @@ def _document(path: str | None) -> Document | None:
     return None if path is None else load_document(path)
 
 
-def _project(files: Sequence[str], env_file: str | None, shell: Mapping[str, str]) -> Project | None:
+def _project(files: Sequence[str], env_file: str | None, environ: Mapping[str, str]) -> Project | None:
     if not files:
         return None
     from exai_ops.compose.project import load_project
 
-    return load_project(files, env_file=env_file, environ=shell, read_env=_read_env)
+    return load_project(files, env_file=env_file, environ=environ, read_env=_read_env)
 
 
 def _read_env(data: bytes, environ: Mapping[str, str]) -> Mapping[str, str]:
@@ -128,8 +129,6 @@ def _code(folder: str | None) -> CodeUse | None:
 
 
 def _variables() -> dict[str, Any]:
-    from exai_ops.settings import VARIABLES
-
     return {name: variable for variable in VARIABLES for name in variable.names}
 
 

@@ -30,7 +30,7 @@ class Matched:
     """Which section of one document is which of the other.
 
     Attributes:
-        renamed: Title in the live file to title in the example, for sections that share most of their keys.
+        renamed: Title in the live file to title in the example, for sections most of whose keys are the same.
         only_example, only_live: Titles without a counterpart, with their lines.
     """
 
@@ -61,7 +61,7 @@ def match(example: Document, live: Document) -> Matched:
     sizes = [Counter(a.section for a in document.assignments) for document in (example, live)]
     renamed: dict[str, str] = {}
     for (two, one), count in sorted(shared.items(), key=lambda item: (-item[1], item[0])):
-        most = 2 * count > min(sizes[0][one], sizes[1][two])
+        most = 2 * count > max(sizes[0][one], sizes[1][two])
         if most and two in only_live and one in only_example:
             renamed[two] = one
             del only_live[two], only_example[one]

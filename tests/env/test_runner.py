@@ -162,7 +162,8 @@ def test_shown(key: str, value: str, as_shown: str) -> None:
     ("key", "secret"),
     [
         ("API_KEY", True), ("TOKEN", True), ("my.secret", True), ("DB-PASSWORD", True), ("jwtSecret", True),
-        ("MAX_TOKENS", False), ("KEYBOARD", False), ("TOKEN_TTL", False), ("API_KEY_HEADER", False), ("", False),
+        ("MAX_TOKENS", False), ("KEYBOARD", False), ("TOKEN_TTL", False),
+        ("API_KEY_HEADER", False), ("", False),
     ],
 )  # fmt: skip
 def test_secret_keys(key: str, secret: bool) -> None:
@@ -172,7 +173,8 @@ def test_secret_keys(key: str, secret: bool) -> None:
 @pytest.mark.parametrize(
     ("value", "placeholder"),
     [
-        ("", True), (" ", True), ("your_key_here", True), ("your-key", True), ("<token>", True), ("changeme", True),
+        ("", True), (" ", True), ("your_key_here", True), ("your-key", True), ("<token>", True),
+        ("changeme", True),
         ("CHANGE_ME", True), ("xxxx", True), ("https://api.example.com", True), ("replace-me", True),
         ("put_it_here", True), ("30", False), ("true", False), ("yours", False), ("redis", False),
     ],

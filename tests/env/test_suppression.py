@@ -172,7 +172,7 @@ def test_a_table_that_is_wrong_is_a_usage_error(table: dict[str, object], said: 
 @pytest.mark.parametrize("data", [b"[tool.exai", b"[tool.exai]\n\xff"])
 def test_a_file_that_is_no_toml_is_a_usage_error(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "pyproject.toml").write_bytes(data)
-    with pytest.raises(UsageError, match="pyproject.toml"):
+    with pytest.raises(UsageError, match=r"pyproject\.toml"):
         read_config(tmp_path)
 
 

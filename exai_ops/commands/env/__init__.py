@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from exai_ops.commands.app import Entry, LazyGroup, new_app
+from exai_ops.commands.entry import Entry
 
 _HERE: Final = "exai_ops.commands.env"
 ENV_COMMANDS: Final[Mapping[str, Entry]] = {
@@ -16,18 +16,3 @@ ENV_COMMANDS: Final[Mapping[str, Entry]] = {
     "fix": Entry(f"{_HERE}.fix", "fix", "Mend what has one right answer."),
     "scan": Entry(f"{_HERE}.scan", "scan", "Find secrets in tracked files and in git history."),
 }
-
-
-class EnvGroup(LazyGroup):
-    """The commands of ``ENV_COMMANDS``."""
-
-    def entries(self) -> Mapping[str, Entry]:
-        return ENV_COMMANDS
-
-
-env = new_app(cls=EnvGroup, no_args_is_help=True, help="Check, explain, compare and mend environment files.")
-
-
-@env.callback()
-def _root() -> None:
-    """Check, explain, compare and mend environment files."""

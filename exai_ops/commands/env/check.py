@@ -1,14 +1,12 @@
-"""``exai env check``: what is wrong with the environment files, by the rules of ``exai_ops.env.rules``."""
+"""``exai env check`` as typer sees it."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from exai_ops.errors import UsageError
-from exai_ops.findings import exit_code, parse_fail_on
+from exai_ops.commands.env.checking import Options, run
 
 Texts = list[str] | None
 
@@ -27,48 +25,27 @@ def check(
     skip: Annotated[Texts, typer.Option(metavar="CODE", help="All rules but these.")] = None,
     list_rules: Annotated[bool, typer.Option("--list-rules", help="Print every rule, and end.")] = False,
     explain: Annotated[str | None, typer.Option(metavar="CODE", help="Say why a rule is there.")] = None,
-    baseline: Annotated[Path | None, typer.Option(help="Findings that are known, in a file.")] = None,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Findings that are known, and not shown.")
+    ] = None,
     write_baseline: Annotated[
         bool, typer.Option("--write-baseline", help="Write what is found now to --baseline.")
     ] = False,
 ) -> None:
     """Say what is wrong with the environment files here, and how to mend it."""
-    from exai_ops.env.rules import RULES
-    from exai_ops.env.rules.listing import explained, listed
-    from exai_ops.env.runner import rule_of, select
-
-    chosen = select(RULES, only=_split(only), skip=_split(skip))
-    if list_rules or explain is not None:
-        print(listed(chosen) if explain is None else explained(rule_of(RULES, explain)), end="")
-        return
-    from exai_ops.env.baseline import read, write
-    from exai_ops.env.config import read_config
-    from exai_ops.env.find import find
-    from exai_ops.env.gather import gather
-    from exai_ops.env.runner import Leave, run
-    from exai_ops.render import renderer
-
-    render, least = renderer(format), parse_fail_on(fail_on)
-    if write_baseline and baseline is None:
-        raise UsageError("--write-baseline needs --baseline FILE", hint="name the file to write")
-    here = Path()
-    found = find(here, example=example, live=live, compose=compose or ())
-    seen = gather(here, found, read_config(here), env_file=env_file, code=code)
-    known = None if baseline is None or write_baseline else read(baseline)
-    leave = Leave(
-        suppressions=seen.suppressions,
-        known=known,
-        baseline=str(baseline),
-        codes=frozenset(rule.code for rule in RULES),
+    options = Options(
+        example=example,
+        live=live,
+        compose=tuple(compose or ()),
+        env_file=env_file,
+        code=code,
+        format=format,
+        fail_on=fail_on,
+        only=tuple(only or ()),
+        skip=tuple(skip or ()),
+        list_rules=list_rules,
+        explain=explain,
+        baseline=baseline,
+        write_baseline=write_baseline,
     )
-    findings = run(chosen, seen.context, leave)
-    if write_baseline and baseline is not None:
-        write(baseline, findings)
-        return
-    print(render(findings), end="")
-    raise typer.Exit(exit_code(findings, fail_on=least))
-
-
-def _split(texts: Texts) -> list[str]:
-    """Codes, each option one or several with commas between."""
-    return [part.strip() for text in texts or () for part in text.split(",") if part.strip()]
+    raise typer.Exit(run(options))

@@ -103,8 +103,9 @@ def comment_on_one_side(context: Context) -> Iterator[Finding]:
             other = live if document is example else example
             message = f"{key} has {_listed(kinds)} that it lacks in {other.path}"
             yield Finding("ENV009", Status.INFO, message, _SYNC, at(document, a))
-    yield from _free_blocks(example, live)
-    yield from _free_blocks(live, example)
+    pairs = _counterparts(example, live)
+    yield from _lone_blocks(example, live, {ours for ours, _ in pairs})
+    yield from _lone_blocks(live, example, {theirs for _, theirs in pairs})
 
 
 def comment_drift(context: Context) -> Iterator[Finding]:
@@ -120,6 +121,7 @@ def comment_drift(context: Context) -> Iterator[Finding]:
         if any(not alone for _, alone in kinds):
             message = f"{key} has another {_listed(kinds, article=False)} in {live.path}:{two.line}"
             yield Finding("ENV010", Status.INFO, message, _SYNC, at(example, one))
+    yield from _drifted_blocks(example, live)
 
 
 def _matched(context: Context, example: Document, live: Document) -> Matched:
@@ -181,27 +183,51 @@ def _listed(kinds: Sequence[tuple[str, bool]], *, article: bool = True) -> str:
     return " and ".join(f"a {kind}" if article else kind for kind, _ in kinds)
 
 
-def _free_blocks(document: Document, other: Document) -> Iterator[Finding]:
-    """Blocks that belong to no key, and of which the other file has no line, or not every line."""
+def _free(document: Document) -> list[tuple[Block, set[str]]]:
+    """Blocks that belong to no key, with the lines that are compared."""
+    found = [(b, {_joined([line]) for line in b.lines} - {""}) for b in blocks(document) if b.below is None]
+    return [(block, lines) for block, lines in found if lines]
+
+
+def _counterparts(example: Document, live: Document) -> list[tuple[int, int]]:
+    """Which free block of the example is which of the live file: the first that shares a line with it."""
+    at: dict[str, int] = {}
+    for number, (_, lines) in enumerate(_free(live)):
+        for line in lines:
+            at.setdefault(line, number)
+    pairs: list[tuple[int, int]] = []
+    taken: set[int] = set()
+    for number, (_, lines) in enumerate(_free(example)):
+        there = sorted({at[line] for line in lines if line in at} - taken)
+        if there:
+            taken.add(there[0])
+            pairs.append((number, there[0]))
+    return pairs
+
+
+def _lone_blocks(document: Document, other: Document, paired: set[int]) -> Iterator[Finding]:
+    """Free blocks without a counterpart that hold lines which the other file has nowhere."""
     known = {_joined([line]) for block in blocks(other) for line in block.lines}
-    for block in blocks(document):
-        lines = [] if block.below is not None else [line for line in block.lines if _joined([line])]
-        strange = [line for line in lines if _joined([line]) not in known]
+    for number, (block, lines) in enumerate(_free(document)):
+        strange = [] if number in paired else [n for n in block.lines if _joined([n]) in lines - known]
         if strange:
-            yield _free(document, other, block, strange, whole=len(strange) == len(lines))
+            what = f"the comment {said(strange[0])!r} is"
+            if len(strange) > 1:
+                what = f"{len(strange)} comment lines from {said(strange[0])!r} on are"
+            where = Location(document.path, block.line + block.lines.index(strange[0]))
+            yield Finding("ENV009", Status.INFO, f"{what} not in {other.path}", _SYNC, where)
 
 
-def _free(
-    document: Document, other: Document, block: Block, strange: Sequence[str], *, whole: bool
-) -> Finding:
-    what = f"the comment {said(strange[0])!r}"
-    if len(strange) > 1:
-        what = f"{len(strange)} comment lines from {said(strange[0])!r} on"
-    verb = "are" if len(strange) > 1 else "is"
-    line = block.line if whole else block.line + block.lines.index(strange[0])
-    return Finding(
-        "ENV009", Status.INFO, f"{what} {verb} not in {other.path}", _SYNC, Location(document.path, line)
-    )
+def _drifted_blocks(example: Document, live: Document) -> Iterator[Finding]:
+    """Free blocks that share a line and differ in others."""
+    ours, theirs = _free(example), _free(live)
+    for number, other in _counterparts(example, live):
+        (block, lines), (there, lines_there) = ours[number], theirs[other]
+        if lines != lines_there:
+            first = next((n for n in block.lines if _joined([n]) in lines - lines_there), block.lines[0])
+            message = f"the comment {said(first)!r} and its block are other in {live.path}:{there.line}"
+            where = Location(example.path, block.line + block.lines.index(first))
+            yield Finding("ENV010", Status.INFO, message, _SYNC, where)
 
 
 _BLOCKS: Final = (
@@ -257,7 +283,8 @@ RULES: Final[tuple[Rule, ...]] = (
         severity=Status.INFO,
         title="the comments of a key say the same in both files",
         hint="decide which comment is right, or run exai env sync",
-        explanation="Two explanations of one key: at most one of them is true. White space is not compared.",
+        explanation="Two explanations of one key: at most one of them is true. White space is not compared."
+        " Blocks of comments that belong to no key are compared too, when they share a line.",
         function=comment_drift,
     ),
     Rule(

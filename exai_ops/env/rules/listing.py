@@ -68,3 +68,9 @@ def _sentence(text: str) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    from exai_ops.env.rules import RULES
+
+    print(page(RULES), end="")  # noqa: T201 - what it is for

@@ -53,7 +53,7 @@ def trailing_space(context: Context) -> Iterator[Finding]:
                 literal = "docker-run" in context.readers and a.inline is None
                 status = Status.WARNING if literal else Status.INFO
                 message = f"{a.key} has white space at the end of its line"
-                hint = "take it out: docker run --env-file and systemd's kin make it part of the value"
+                hint = "take it out: docker run --env-file makes it part of the value"
                 yield Finding("ENV105", status, message, hint, at(document, a))
 
 
