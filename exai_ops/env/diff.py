@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-from exai_ops.env.masking import Mask
+from exai_ops.env.masking import Mask, key_shown
 from exai_ops.env.model import Assignment, Document, Reading
 from exai_ops.env.order import moves
 from exai_ops.env.sections import commented_key, comments_above, counterparts
@@ -77,7 +77,7 @@ def as_text(differences: Sequence[Difference]) -> str:
 
 def as_json(first: str, second: str, differences: Sequence[Difference]) -> str:
     """``{schema_version, first, second, differences: [{kind, key, before, after, detail}]}``."""
-    found = [asdict(difference) for difference in differences]
+    found = [{**asdict(d), "key": key_shown(d.key)} for d in differences]
     document = {"schema_version": 1, "first": first, "second": second, "differences": found}
     return json.dumps(document, indent=2) + "\n"
 
@@ -86,7 +86,7 @@ def _line(difference: Difference) -> str:
     lines = " -> ".join(f"line {n}" if n else "" for n in (difference.before, difference.after))
     where = lines.removeprefix(" -> ").removesuffix(" -> ")
     detail = f": {difference.detail}" if difference.detail else ""
-    return f"{SIGNS[difference.kind]} {difference.key} {difference.kind} ({where}){detail}"
+    return f"{SIGNS[difference.kind]} {key_shown(difference.key)} {difference.kind} ({where}){detail}"
 
 
 def _place(difference: Difference) -> tuple[bool, int]:
@@ -192,4 +192,4 @@ def _section(assignment: Assignment) -> str:
 
 
 def _below(order: Sequence[str], place: int) -> str:
-    return f"now below {order[place - 1]}" if place else "now first"
+    return f"now below {key_shown(order[place - 1])}" if place else "now first"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from exai_ops.env.document import parse
 from exai_ops.env.model import Assignment, Document, Node
@@ -19,6 +19,8 @@ SPACED: Final = "ENV114"
 LAST_NEWLINE: Final = "ENV115"
 DUPLICATE: Final = "ENV003"
 CODES: Final = (DUPLICATE, BOM, LINE_ENDS, COMMENT_AS_VALUE, TRAILING_SPACE, SPACED, LAST_NEWLINE)
+
+Leave: TypeAlias = Callable[[str, int, str | None], bool]  # by code, line and key
 
 _STRICT: Final = frozenset({"bash", "docker-run", "compose-raw"})  # they take no space around the equals sign
 _LINE_END: Final = re.compile(r"\r\n|\n")
@@ -41,16 +43,22 @@ class Fixed:
     fixes: tuple[Fix, ...] = ()
 
 
-def fix(document: Document, *, readers: Collection[str] = (), codes: Collection[str] = CODES) -> Fixed:
+def fix(
+    document: Document,
+    *,
+    readers: Collection[str] = (),
+    codes: Collection[str] = CODES,
+    leave: Leave | None = None,
+) -> Fixed:
     """The document with what ``codes`` name mended; no key gets another value.
 
-    Space around ``=`` is removed when one of ``readers`` would stumble over it. Raises CouldNotLook when
-    the file cannot be mended line by line.
+    Space around ``=`` is removed when one of ``readers`` would stumble over it. ``leave`` tells what
+    somebody wants to be as it is. Raises CouldNotLook when the file cannot be mended line by line.
     """
     wanted = set(codes) - ({SPACED} if _STRICT.isdisjoint(readers) else set())
     fixes: list[Fix] = []
-    text = "".join(_texts(document, wanted, fixes))
-    if document.bom and BOM in wanted:
+    text = "".join(_texts(document, wanted, fixes, leave or _nothing))
+    if document.bom and BOM in wanted and not (leave or _nothing)(BOM, 1, None):
         fixes.insert(0, Fix(BOM, 1, "removed the byte order mark"))
     elif document.bom:
         text = "\ufeff" + text
@@ -59,16 +67,23 @@ def fix(document: Document, *, readers: Collection[str] = (), codes: Collection[
     return Fixed(document=mended, fixes=tuple(fixes))
 
 
-def _texts(document: Document, wanted: Collection[str], fixes: list[Fix]) -> Iterator[str]:
+def _nothing(code: str, line: int, key: str | None) -> bool:  # noqa: ARG001
+    return False
+
+
+def _texts(document: Document, codes: Collection[str], fixes: list[Fix], leave: Leave) -> Iterator[str]:
     """The nodes' new texts; what was done is noted in ``fixes``."""
     seen: dict[str, int] = {}
-    repeatable = _repeatable(document) if DUPLICATE in wanted else frozenset()
-    mixed = LINE_ENDS in wanted and _is_mixed(document)
+    repeatable = _repeatable(document) if DUPLICATE in codes else frozenset()
+    mixed = LINE_ENDS in codes and _is_mixed(document)
     for index, node in enumerate(document.nodes):
         raw = node.raw
+        key = node.key if isinstance(node, Assignment) else None
+        wanted = {code for code in codes if not leave(code, node.line, key)}
         if isinstance(node, Assignment):
-            raw = _assignment(document, node, wanted, fixes, seen if node.key in repeatable else {})
-        if mixed:
+            once = DUPLICATE in wanted and key in repeatable
+            raw = _assignment(document, node, wanted, fixes, seen if once else {})
+        if mixed and LINE_ENDS in wanted:
             raw = _even(document, node, raw, fixes)
         last = bool(raw) and index == len(document.nodes) - 1
         if LAST_NEWLINE in wanted and last and not raw.endswith(("\n", "\r")):

@@ -33,6 +33,16 @@ def hidden(key: str, value: str) -> bool:
     return shown(key, value) == MASK or looks_secret(value)
 
 
+def is_stray(key: str) -> bool:
+    """Whether a key is likely no name but a piece of a secret: a line of a private key that ends in ``=``."""
+    return not key.isupper() and looks_secret(key)
+
+
+def key_shown(key: str) -> str:
+    """A key as it may be shown."""
+    return MASK if is_stray(key) else printable(key)
+
+
 def has_credentials(value: str) -> bool:
     """Whether a value holds a URL with a user or a password in it."""
     return _USERINFO.search(value) is not None

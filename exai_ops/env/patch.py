@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from exai_ops.env.masking import Mask, printable
+from exai_ops.env.masking import Mask, is_stray, printable
 from exai_ops.env.matching import Hunk, hunks
 from exai_ops.env.model import Assignment, Comment, Document, Node, Unparsable
 from exai_ops.env.shown import MASK
@@ -54,6 +54,8 @@ def _masked(node: Node, mask: Mask) -> str:
 def _assignment(node: Assignment, mask: Mask) -> str:
     start = node.column - 1 + len(node.key) + len(node.separator)
     head, tail = node.raw[:start], node.raw[start + len(node.written) :]
+    if is_stray(node.key):
+        return _every_line(node.raw)
     masked = mask.value(node.key, node.value) == MASK
     written = _every_line(node.written) if masked else node.written
     return head + written + mask.comment(tail)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from exai_ops.env.document import parse
 from exai_ops.env.lines import Entry, line_of
+from exai_ops.env.masking import is_stray
 from exai_ops.env.model import Assignment, Blank, Comment, Document, Node, Unparsable
 from exai_ops.env.placement import Placement, Spot
 from exai_ops.env.publish import Policy
@@ -26,6 +27,7 @@ class Synced:
 
     Attributes:
         fill: Keys whose value a person must fill in.
+        passed: Lines of the source that were passed over: no assignment, or likely a piece of a secret.
     """
 
     document: Document
@@ -33,6 +35,7 @@ class Synced:
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     fill: tuple[str, ...] = ()
+    passed: tuple[int, ...] = ()
 
 
 def sync(
@@ -57,7 +60,12 @@ def sync(
         changed=_keys(target, changed),
         removed=tuple(removed),
         fill=tuple(entry.key for entry in entries if entry.fill),
+        passed=tuple(node.line for node in source.nodes if isinstance(node, Unparsable) or _is_stray(node)),
     )
+
+
+def _is_stray(node: Node) -> bool:
+    return isinstance(node, Assignment) and is_stray(node.key)
 
 
 def _keys(target: Document, indexes: Iterable[int]) -> tuple[str, ...]:
@@ -73,7 +81,9 @@ def _insertions(source: Document, target: Document, side: Side) -> Iterator[tupl
     placement = Placement(source, target)
     have = {node.text for node in target.nodes if isinstance(node, Comment)}
     for index, node in enumerate(source.nodes):
-        if isinstance(node, Assignment) and node.key not in target.index and node is source.last_of(node.key):
+        if not isinstance(node, Assignment) or is_stray(node.key) or node.key in target.index:
+            continue
+        if node is source.last_of(node.key):
             spot = placement.spot(index)
             banner = _banner(source, spot.opens, index, side) if spot.opens else []
             above = _comments(source, index, have, side)

@@ -59,6 +59,14 @@ def test_a_rule_alone(code: str) -> None:
     assert fix(document(text), readers=("bash",), codes=()).document.text == text
 
 
+def test_what_somebody_wants_as_it_is_stays() -> None:
+    done = fix(
+        document("\ufeffA=1 \nB=2 \n"),
+        leave=lambda code, line, key: code == "ENV101" or (line, key) == (1, "A"),
+    )
+    assert done.document.text == "\ufeffA=1 \nB=2\n"
+
+
 @settings(max_examples=120, deadline=None)
 @given(documents())
 def test_values_and_comments_stay_and_a_second_run_does_nothing(before: Document) -> None:

@@ -114,6 +114,15 @@ def test_fix_takes_files_rules_and_readers(folder: Path) -> None:
     assert main(["env", "fix", "--reader", "nobody"]) == 2
 
 
+def test_fix_leaves_what_is_suppressed(folder: Path) -> None:
+    text = "A = 1  # exai:ignore[ENV114] in a column\nB= # why\nC =1\n"
+    ignored = '[tool.exai]\nignore = [{ code = "ENV104", key = "B", reason = "as it is" }]\n'
+    (folder / "pyproject.toml").write_text(ignored)
+    (folder / ".env").write_text(text)
+    assert main(["env", "fix", ".env", "--reader", "bash"]) == 0
+    assert (folder / ".env").read_text() == text.replace("C =1", "C=1")
+
+
 def test_many_fixes_are_counted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / ".env.example").write_text("".join(f"A{n}=1 \n" for n in range(50)))
     assert main(["env", "fix", ".env.example"]) == 0

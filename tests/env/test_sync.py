@@ -191,6 +191,12 @@ def test_prune_takes_out_exactly_the_keys_that_the_live_file_lacks() -> None:
     assert synced("A=1\n", example) == example
 
 
+def test_a_piece_of_a_secret_is_taken_for_no_key() -> None:
+    live = document("PEM=\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC=\nnot a line\n")
+    done = sync(live, document(""), POLICY)
+    assert (done.document.text, done.passed) == ("PEM=\n", (2, 3))
+
+
 def test_an_open_quote_that_would_swallow_keys_is_refused() -> None:
     live, example = document("C=\nA=1 # it'\n"), document("D='open\nC=\n", ".env.example")
     with pytest.raises(CouldNotLook, match=r"^\.env\.example:1: a quote that never ends"):

@@ -34,8 +34,10 @@ def apply(
 
 def listing(keys: Sequence[str], most: int = 12) -> str:
     """Names in a row, the first ones when there are many."""
+    from exai_ops.env.masking import key_shown
+
     more = f" and {len(keys) - most} more" if len(keys) > most else ""
-    return ", ".join(keys[:most]) + more
+    return ", ".join(map(key_shown, keys[:most])) + more
 
 
 def _write(before: Document, after: Document) -> None:

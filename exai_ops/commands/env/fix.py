@@ -14,7 +14,8 @@ from exai_ops.errors import CouldNotLook, UsageError
 if TYPE_CHECKING:
     from exai_ops.env.config import Config
     from exai_ops.env.find import Found
-    from exai_ops.env.fix import Fix
+    from exai_ops.env.fix import Fix, Leave
+    from exai_ops.env.model import Document
 
 _Texts = list[str] | None
 
@@ -50,7 +51,8 @@ def fix(
     readers = reader or _readers(here, found, config)
     differs = False
     for document in [load_document(path) for path in files or _paths(found)]:
-        done = fixed(document, readers=_known(readers), codes=codes)
+        leave = _suppressed(document, config)
+        done = fixed(document, readers=_known(readers), codes=codes, leave=leave)
         said = list(_said(done.fixes))
         differs |= apply(document, done.document, said, dry_run=dry_run, check=check, secrets=document)
     raise typer.Exit(1 if differs and check else 0)
@@ -98,6 +100,20 @@ def _readers(here: Path, found: Found, config: Config) -> Sequence[str]:
         return gather(here, found, config).context.readers
     except CouldNotLook:
         return readers_in_use(config, None, None)
+
+
+def _suppressed(document: Document, config: Config) -> Leave:
+    """Whether somebody has decided not to see what a rule finds at a line."""
+    from exai_ops.env.suppression import in_config, in_text
+    from exai_ops.findings import Finding, Location, Status
+
+    reasons = [s for s in (*in_text(document.path, document.text), *in_config(config.ignore)) if s.reason]
+
+    def leave(code: str, line: int, key: str | None) -> bool:
+        finding = Finding(code, Status.WARNING, "", where=Location(document.path, line, key))
+        return any(s.covers(finding) for s in reasons if s.code == code)
+
+    return leave
 
 
 def _said(fixes: Sequence[Fix]) -> Iterator[str]:

@@ -51,7 +51,7 @@ def sync(
     known = {name: variable for variable in VARIABLES for name in variable.names}
     policy = Policy(public=config.public, differ=config.differ, variables=known)
     done = synced(source, target, policy, reverse=reverse, prune=prune)
-    said = list(_said(done))
+    said = list(_said(done, source.path))
     differs = apply(target, done.document, said, dry_run=dry_run, check=check, secrets=source)
     raise typer.Exit(1 if differs and check else 0)
 
@@ -66,12 +66,14 @@ def _pair(found: Found) -> tuple[str, str]:
     return str(found.example), str(found.live)
 
 
-def _said(done: Synced) -> Iterator[str]:
+def _said(done: Synced, source: str) -> Iterator[str]:
     """What was done, in words that fit behind ``would have``."""
     from exai_ops.commands.env.apply import listing
 
     for verb, keys in (("added", done.added), ("changed", done.changed), ("removed", done.removed)):
         if keys:
             yield f"{verb} {listing(keys)}"
+    if done.passed:
+        yield f"passed over what is no assignment at line {listing(list(map(str, done.passed)))} of {source}"
     if done.fill:
         yield f"left to you the value of {listing(done.fill)}"
