@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -74,6 +73,8 @@ def read(path: Path) -> Counter[Print]:
 
 def write(path: Path, findings: Iterable[Finding]) -> None:
     """Put a baseline in place, whole or not at all. Raises CouldNotLook."""
+    import tempfile
+
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
         try:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from exai_ops.errors import UsageError
 
@@ -14,8 +13,7 @@ _KNOWN: Final = ("public", "differ", "readers", "env_file", "ignore")
 _ENTRY: Final = ("code", "key", "file", "reason")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ignore:
+class Ignore(NamedTuple):
     """One entry of ``ignore``: a finding of this code is not shown where key and file fit (fnmatch).
 
     Attributes:
@@ -29,8 +27,7 @@ class Ignore:
     line: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(NamedTuple):
     """The table ``[tool.exai]``; ``readers`` is None where it names none.
 
     Attributes:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from exai_ops.errors import CouldNotLook
 
@@ -16,8 +15,7 @@ _COMPOSE_NAMES: Final = ("docker-compose.yml", "docker-compose.yaml", "compose.y
 COMPOSE: Final = (*(f"compose/{name}" for name in _COMPOSE_NAMES), *_COMPOSE_NAMES)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(NamedTuple):
     """The files, as paths relative to the folder; None where there is none.
 
     Attributes:

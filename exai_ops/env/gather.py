@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from exai_ops.env.config import Config
 from exai_ops.env.find import Found
@@ -26,8 +25,7 @@ _USUAL: Final = ("python-dotenv", "compose")
 _GIT_S: Final = 20.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gathered:
+class Gathered(NamedTuple):
     """A context, and what has been said about its findings where they stand."""
 
     context: Context

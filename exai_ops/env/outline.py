@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import groupby
+from typing import Final, NamedTuple
 
 from exai_ops.env.model import Assignment, Comment, Document, Node
 
+_WORD: Final = re.compile(r"[^\W_]")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
+
+class Block(NamedTuple):
     """Comment lines in a row that are no heading.
 
     Attributes:
@@ -25,8 +27,7 @@ class Block:
     below: Assignment | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Matched:
+class Matched(NamedTuple):
     """Which section of one document is which of the other.
 
     Attributes:
@@ -43,7 +44,7 @@ def sections(document: Document) -> dict[str, int]:
     """Titles of the sections with the line of the first that has it, in order."""
     found: dict[str, int] = {}
     for node in document.nodes:
-        if isinstance(node, Comment) and node.heading and any(c.isalnum() for c in node.text):
+        if isinstance(node, Comment) and node.heading and says(node.text):
             found.setdefault(node.text, node.line)
     return found
 
@@ -81,8 +82,12 @@ def blocks(document: Document) -> list[Block]:
     return found
 
 
+def says(text: str) -> bool:
+    """Whether a comment has a letter or a digit: one without is a rule or an empty line."""
+    return _WORD.search(text) is not None
+
+
 def _kind(node: Node) -> str:
     if not isinstance(node, Comment):
         return "other"
-    rule = not any(c.isalnum() for c in node.text) and bool(node.text)
-    return "heading" if node.heading or rule else "comment"
+    return "heading" if node.heading or (node.text and not says(node.text)) else "comment"

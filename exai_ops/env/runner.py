@@ -6,8 +6,7 @@ import dataclasses
 import difflib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from exai_ops.env import baseline, suppression
 from exai_ops.env.masking import printable
@@ -19,8 +18,7 @@ from exai_ops.findings import Finding, Status
 _NOT_LOOKED: Final = (Status.SKIP, Status.UNKNOWN)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leave:
+class Leave(NamedTuple):
     """What is not shown.
 
     Attributes:

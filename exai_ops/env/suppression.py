@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Final, NamedTuple
 
 from exai_ops.env.config import FILE, Ignore
 from exai_ops.findings import Finding, Location, Status
@@ -22,8 +21,7 @@ MARK: Final = "exai:ignore"
 _PATTERN: Final = re.compile(r"(?:^|\s)#\s*exai:ignore(-file)?\[([^\]]*)\][ \t]*(.*)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suppression:
+class Suppression(NamedTuple):
     """One decision for one code.
 
     Attributes:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Final
-from xml.sax.saxutils import escape, quoteattr
 
 from exai_ops.findings import Finding, Status
 
 _FAILED: Final = (Status.ERROR, Status.WARNING)
-_NO_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ESCAPES: Final = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
+)  # xml.sax has the same, and imports urllib.request with it: 15 ms
+_NO_XML: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def as_junit(findings: Sequence[Finding]) -> str:
@@ -38,7 +40,7 @@ def _case(finding: Finding) -> str:
 
 
 def _body(finding: Finding) -> str:
-    said, hint = _attribute(finding.message), escape(_clean(finding.hint))
+    said, hint = _attribute(finding.message), _text(finding.hint)
     match finding.status:
         case Status.ERROR | Status.WARNING:
             return f'<failure type="{finding.status}" message={said}>{hint}</failure>'
@@ -51,8 +53,8 @@ def _body(finding: Finding) -> str:
 
 
 def _attribute(text: str) -> str:
-    return quoteattr(_clean(text))
+    return f'"{_text(text)}"'
 
 
-def _clean(text: str) -> str:
-    return _NO_XML.sub("\ufffd", text)
+def _text(text: str) -> str:
+    return _NO_XML.sub("\ufffd", text).translate(_ESCAPES)

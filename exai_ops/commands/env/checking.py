@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exai_ops.errors import UsageError
 from exai_ops.findings import exit_code, parse_fail_on
@@ -15,8 +13,7 @@ if TYPE_CHECKING:
     from exai_ops.env.rules.table import Rule
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(NamedTuple):
     """The options of the command, under their names there; those that may be repeated are tuples."""
 
     example: str | None = None
@@ -42,22 +39,24 @@ def quickly(args: Sequence[str]) -> int | None:
 
 def parse(args: Sequence[str]) -> Options | None:
     """Options from plain arguments, ``--name value`` and ``--name=value``; None for any other."""
-    defaults = {f"--{f.name.replace('_', '-')}": f for f in dataclasses.fields(Options)}
+    names = {f"--{name.replace('_', '-')}": name for name in Options._fields}
     given: dict[str, Any] = {}
     left = list(reversed(args))
     while left:
-        name, equals, value = left.pop().partition("=")
-        field = defaults.get(name)
-        flag = field is not None and field.default is False
-        if field is None or (flag and equals) or (not flag and not equals and not left):
+        option, equals, value = left.pop().partition("=")
+        name = names.get(option)
+        if name is None:
             return None
-        if flag:
-            given[field.name] = True
+        default = Options._field_defaults[name]
+        if default is False:
+            if equals:
+                return None
+            given[name] = True
             continue
-        value = value if equals else left.pop()
+        value = value if equals else left.pop() if left else "-"
         if not equals and value.startswith("-"):
             return None
-        given[field.name] = (*given.get(field.name, ()), value) if field.default == () else value
+        given[name] = (*given.get(name, ()), value) if default == () else value
     return Options(**given)
 
 

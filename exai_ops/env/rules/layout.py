@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from exai_ops.env.model import Assignment, Document
 from exai_ops.env.order import moves
-from exai_ops.env.outline import Block, Matched, blocks, match, sections
+from exai_ops.env.outline import Block, Matched, blocks, match, says, sections
 from exai_ops.env.rules.between import at, off, pair, skip
 from exai_ops.env.rules.table import Context, Rule
 from exai_ops.env.shown import said
 from exai_ops.env.suppression import MARK
 from exai_ops.findings import Finding, Location, Status
 
+_Differences: TypeAlias = list[tuple[Assignment, Assignment, list[tuple[str, bool]]]]
+_Free: TypeAlias = tuple[Block, dict[str, str]]
 _SYNC: Final = "exai env sync makes the example follow the live file"
 
 
@@ -95,33 +97,38 @@ def comment_on_one_side(context: Context) -> Iterator[Finding]:
         yield skip("ENV009")
         return
     example, live = both
-    for key in _common(example, live):
-        one, two = example.index[key][-1], live.index[key][-1]
-        kinds = _differences(one, two)
-        if kinds and all(alone for _, alone in kinds):
+    for one, two, kinds in _differences(context, example, live):
+        if all(alone for _, alone in kinds):
             document, a = (example, one) if any(_comments(one)) else (live, two)
             other = live if document is example else example
-            message = f"{key} has {_listed(kinds)} that it lacks in {other.path}"
+            message = f"{a.key} has {_listed(kinds)} that it lacks in {other.path}"
             yield Finding("ENV009", Status.INFO, message, _SYNC, at(document, a))
-    pairs = _counterparts(example, live)
-    yield from _lone_blocks(example, live, {ours for ours, _ in pairs})
-    yield from _lone_blocks(live, example, {theirs for _, theirs in pairs})
+    ours, theirs = _free(context, example), _free(context, live)
+    pairs = _counterparts(ours, theirs)
+    paired = {number for number, _ in pairs}, {number for _, number in pairs}
+    yield from _lone_blocks(example, live, [free for n, free in enumerate(ours) if n not in paired[0]])
+    yield from _lone_blocks(live, example, [free for n, free in enumerate(theirs) if n not in paired[1]])
 
 
 def comment_drift(context: Context) -> Iterator[Finding]:
-    """Keys whose comments say something else in the two files."""
+    """Keys whose comments say something else in the two files, and blocks that do."""
     both = pair(context)
     if both is None:
         yield skip("ENV010")
         return
     example, live = both
-    for key in _common(example, live):
-        one, two = example.index[key][-1], live.index[key][-1]
-        kinds = _differences(one, two)
-        if any(not alone for _, alone in kinds):
-            message = f"{key} has another {_listed(kinds, article=False)} in {live.path}:{two.line}"
+    for one, two, kinds in _differences(context, example, live):
+        if not all(alone for _, alone in kinds):
+            message = f"{one.key} has another {_listed(kinds, article=False)} in {live.path}:{two.line}"
             yield Finding("ENV010", Status.INFO, message, _SYNC, at(example, one))
-    yield from _drifted_blocks(example, live)
+    ours, theirs = _free(context, example), _free(context, live)
+    for number, other in _counterparts(ours, theirs):
+        (block, lines), (there, lines_there) = ours[number], theirs[other]
+        if lines.keys() != lines_there.keys():
+            first = next((text for line, text in lines.items() if line not in lines_there), block.lines[0])
+            message = f"the comment {said(first)!r} and its block are other in {live.path}:{there.line}"
+            where = Location(example.path, block.line + block.lines.index(first))
+            yield Finding("ENV010", Status.INFO, message, _SYNC, where)
 
 
 def _matched(context: Context, example: Document, live: Document) -> Matched:
@@ -170,64 +177,70 @@ def _comments(assignment: Assignment) -> tuple[str, str]:
 
 def _joined(lines: Iterable[str]) -> str:
     kept = (" ".join(line.split()) for line in lines if MARK not in line and off(line) is None)
-    return "\n".join(line for line in kept if any(c.isalnum() for c in line))
+    return "\n".join(line for line in kept if says(line))
 
 
-def _differences(one: Assignment, two: Assignment) -> list[tuple[str, bool]]:
-    """Which comments of a key differ, and whether one side has none."""
-    pairs = zip(("comment behind it", "comment above it"), _comments(one), _comments(two), strict=True)
-    return [(kind, not ours or not theirs) for kind, ours, theirs in pairs if ours != theirs]
+def _differences(context: Context, example: Document, live: Document) -> _Differences:
+    """Keys whose comments differ, with which of them, and whether one side has none."""
+    if "comments" not in context.memo:
+        found: _Differences = []
+        for key in _common(example, live):
+            one, two = example.index[key][-1], live.index[key][-1]
+            pairs = zip(
+                ("comment behind it", "comment above it"), _comments(one), _comments(two), strict=True
+            )
+            kinds = [(kind, not ours or not theirs) for kind, ours, theirs in pairs if ours != theirs]
+            if kinds:
+                found.append((one, two, kinds))
+        context.memo["comments"] = found
+    known: _Differences = context.memo["comments"]
+    return known
 
 
 def _listed(kinds: Sequence[tuple[str, bool]], *, article: bool = True) -> str:
     return " and ".join(f"a {kind}" if article else kind for kind, _ in kinds)
 
 
-def _free(document: Document) -> list[tuple[Block, set[str]]]:
-    """Blocks that belong to no key, with the lines that are compared."""
-    found = [(b, {_joined([line]) for line in b.lines} - {""}) for b in blocks(document) if b.below is None]
-    return [(block, lines) for block, lines in found if lines]
+def _free(context: Context, document: Document) -> list[_Free]:
+    """Blocks that belong to no key, with their lines as they are compared and as they are written."""
+    key = ("free", id(document))
+    if key not in context.memo:
+        lines = [
+            (b, {_joined([line]): line for line in b.lines}) for b in blocks(document) if b.below is None
+        ]
+        kept = [(b, {line: text for line, text in texts.items() if line}) for b, texts in lines]
+        context.memo[key] = [(b, texts) for b, texts in kept if texts]
+    found: list[_Free] = context.memo[key]
+    return found
 
 
-def _counterparts(example: Document, live: Document) -> list[tuple[int, int]]:
+def _counterparts(ours: Sequence[_Free], theirs: Sequence[_Free]) -> list[tuple[int, int]]:
     """Which free block of the example is which of the live file: the first that shares a line with it."""
-    at: dict[str, int] = {}
-    for number, (_, lines) in enumerate(_free(live)):
+    at_line: dict[str, int] = {}
+    for number, (_, lines) in enumerate(theirs):
         for line in lines:
-            at.setdefault(line, number)
+            at_line.setdefault(line, number)
     pairs: list[tuple[int, int]] = []
     taken: set[int] = set()
-    for number, (_, lines) in enumerate(_free(example)):
-        there = sorted({at[line] for line in lines if line in at} - taken)
+    for number, (_, lines) in enumerate(ours):
+        there = sorted({at_line[line] for line in lines if line in at_line} - taken)
         if there:
             taken.add(there[0])
             pairs.append((number, there[0]))
     return pairs
 
 
-def _lone_blocks(document: Document, other: Document, paired: set[int]) -> Iterator[Finding]:
-    """Free blocks without a counterpart that hold lines which the other file has nowhere."""
-    known = {_joined([line]) for block in blocks(other) for line in block.lines}
-    for number, (block, lines) in enumerate(_free(document)):
-        strange = [] if number in paired else [n for n in block.lines if _joined([n]) in lines - known]
+def _lone_blocks(document: Document, other: Document, free: Sequence[_Free]) -> Iterator[Finding]:
+    """Of free blocks without a counterpart, those with lines that the other file has nowhere."""
+    known = {_joined([line]) for block in blocks(other) for line in block.lines} if free else set()
+    for block, lines in free:
+        strange = [text for line, text in lines.items() if line not in known]
         if strange:
             what = f"the comment {said(strange[0])!r} is"
             if len(strange) > 1:
                 what = f"{len(strange)} comment lines from {said(strange[0])!r} on are"
             where = Location(document.path, block.line + block.lines.index(strange[0]))
             yield Finding("ENV009", Status.INFO, f"{what} not in {other.path}", _SYNC, where)
-
-
-def _drifted_blocks(example: Document, live: Document) -> Iterator[Finding]:
-    """Free blocks that share a line and differ in others."""
-    ours, theirs = _free(example), _free(live)
-    for number, other in _counterparts(example, live):
-        (block, lines), (there, lines_there) = ours[number], theirs[other]
-        if lines != lines_there:
-            first = next((n for n in block.lines if _joined([n]) in lines - lines_there), block.lines[0])
-            message = f"the comment {said(first)!r} and its block are other in {live.path}:{there.line}"
-            where = Location(example.path, block.line + block.lines.index(first))
-            yield Finding("ENV010", Status.INFO, message, _SYNC, where)
 
 
 _BLOCKS: Final = (

@@ -11,6 +11,7 @@ from exai_ops.env.rules.between import at
 from exai_ops.env.rules.table import Context, Rule
 from exai_ops.findings import Finding, Location, Status
 
+_LINE_END: Final = re.compile(r"\r\n|\n")
 _GOOD_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -134,10 +135,12 @@ def no_last_newline(context: Context) -> Iterator[Finding]:
 
 
 def _line_ends(document: Document) -> dict[str, list[int]]:
-    """The line ends that are in use, with the lines that have them."""
+    """The line ends that are in use, with the lines that have them; none where all are LF."""
     found: dict[str, list[int]] = {}
+    if not any("\r" in node.raw for node in document.nodes):
+        return found
     for node in document.nodes:
-        for offset, end in enumerate(re.findall(r"\r\n|\n", node.raw)):
+        for offset, end in enumerate(_LINE_END.findall(node.raw)):
             found.setdefault(end, []).append(node.line + offset)
     return found
 
