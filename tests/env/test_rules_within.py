@@ -56,7 +56,7 @@ BOTH = ("python-dotenv", "compose")
         ("ENV112", "A= # why\nB='${A}'\n", []),
         ("ENV113", "A=1\n", []),
         ("ENV114", "A=1\nexport B=1\nC= # c\n", []),
-        ("ENV114", "A =1\nB= 1\n", [("info", 1, "A"), ("info", 2, "B")]),
+        ("ENV114", "A =1\nB= 1\n C=1\n", [("info", 1, "A"), ("info", 2, "B"), ("info", 3, "C")]),
         ("ENV115", "A=1\n", []),
         ("ENV115", "", []),
         ("ENV115", "A=1\nB=2", [("info", 2, None)]),

@@ -101,16 +101,15 @@ def not_utf8(context: Context) -> Iterator[Finding]:
 
 
 def spaced(context: Context) -> Iterator[Finding]:
-    """Assignments with white space before or after the separator."""
+    """Assignments with white space in front of the key or around the separator."""
     for document in context.documents():
         for a in document.assignments:
             before = a.separator != a.separator.lstrip()
-            after = bool(a.written) and a.separator != a.separator.rstrip()
-            if before or after:
-                message = f"{a.key} has white space around its {a.separator.strip()}"
-                hint = (
-                    f"write {a.key}=, with nothing in front of it or behind: a shell and docker run need it"
-                )
+            around = before or (bool(a.written) and a.separator != a.separator.rstrip())
+            if around or a.raw[:1] in {" ", "\t"}:
+                places = f"around its {a.separator.strip()}" if around else "in front of it"
+                hint = f"write {a.key}= at the start of the line, and the value right behind it"
+                message = f"{a.key} has white space {places}"
                 yield Finding("ENV114", Status.INFO, message, hint, at(document, a))
 
 
@@ -243,7 +242,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         code="ENV114",
         severity=Status.INFO,
-        title="no white space around the separator",
+        title="no white space in front of a key or around its separator",
         hint="write KEY=value",
         explanation="python-dotenv, Compose and Node strip it. bash takes the key for a command,"
         " and docker run refuses the file for a key with white space.",
