@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, TypeAlias
 
+from exai_ops.env.lines import whole
 from exai_ops.env.masking import Mask, key_shown
 from exai_ops.env.model import Assignment, Document, Reading
 from exai_ops.env.order import moves
@@ -99,13 +100,13 @@ def _one_sided(first: Document, second: Document, mask: Mask) -> Iterator[Differ
         if key not in first.index:
             before = off_first.get(key)
             kind: Kind = "added" if before is None else "switched-on"
-            detail = _say(mask, key, all_of[-1].value)
+            detail = _say(mask, key, whole(all_of[-1]))
             yield Difference(kind=kind, key=key, before=before, after=all_of[-1].line, detail=detail)
     for key, all_of in first.index.items():
         if key not in second.index:
             after = off_second.get(key)
             kind = "removed" if after is None else "switched-off"
-            detail = _say(mask, key, all_of[-1].value)
+            detail = _say(mask, key, whole(all_of[-1]))
             yield Difference(kind=kind, key=key, before=all_of[-1].line, after=after, detail=detail)
 
 
@@ -118,8 +119,8 @@ def _changed(first: Document, second: Document, both: Sequence[str], mask: Mask)
     for key in both:
         old, new = first.index[key], second.index[key]
         details = []
-        if old[-1].value != new[-1].value:
-            details.append(_change(mask, key, old[-1].value, new[-1].value))
+        if whole(old[-1]) != whole(new[-1]):
+            details.append(_change(mask, key, whole(old[-1]), whole(new[-1])))
         elif bool(old[-1].separator) != bool(new[-1].separator):
             details.append("with = on one side, a bare key on the other")
         if len(old) != len(new):

@@ -100,7 +100,8 @@ def _repeatable(document: Document) -> frozenset[str]:
     return frozenset(
         key
         for key, all_of in document.index.items()
-        if len({(a.value, a.quote) for a in all_of}) == 1 and not re.search(r"[$`\\]", all_of[0].written)
+        if len({_LINE_END.sub("\n", a.written) for a in all_of}) == 1
+        and not re.search(r"[$`\\]", all_of[0].written)
     )
 
 
@@ -122,7 +123,7 @@ def _assignment(
     """An assignment's text with what is wanted mended; nothing of it when ``seen`` has the line already."""
     end = node.raw[len(node.raw.rstrip("\r\n")) :]
     above, line, done = _mended(node, wanted)
-    first = seen.setdefault(line.strip(), node.line)
+    first = seen.setdefault(_LINE_END.sub("\n", line.strip()), node.line)
     comment = f"{above}{end or document.newline}" if above else ""
     if first == node.line:
         fixes += done

@@ -30,6 +30,12 @@ class Entry:
     blank_after: bool = False
 
 
+def whole(assignment: Assignment) -> str:
+    """The value, with what stands behind its closing quote: ``xy`` of ``'x'y`` is all there is to hide."""
+    quote, value = assignment.quote, assignment.value
+    return value if assignment.written == f"{quote}{value}{quote}" else assignment.written
+
+
 def line_of(assignment: Assignment, written: str, inline: str | None) -> list[str]:
     """The lines of an assignment with another value as written.
 
@@ -63,7 +69,7 @@ def with_value(assignment: Assignment, written: str, newline: str) -> str:
 
 def fitted(assignment: Assignment, quote: Quote) -> str:
     """The value as written in the quotes of another assignment where they can hold it, else in its own."""
-    value = assignment.value
+    value = whole(assignment)
     if assignment.quote == quote:
         return assignment.written
     if not quote:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 from urllib.parse import unquote
 
+from exai_ops.env.lines import whole
 from exai_ops.env.model import Document
 from exai_ops.env.shown import MASK, is_secret_key, looks_secret, shown
 
@@ -61,7 +62,9 @@ class Mask:
 
     def __init__(self, *documents: Document, environ: Mapping[str, str] | None = None) -> None:
         self._by_prefix: dict[str, list[str]] = {}
-        pairs = [(a.key, a.value) for document in documents for a in document.assignments]
+        pairs = [
+            (a.key, v) for document in documents for a in document.assignments for v in (a.value, whole(a))
+        ]
         for key, value in [*pairs, *(environ or {}).items()]:
             self._learn(key, value)
         for secrets in self._by_prefix.values():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from exai_ops.env.lines import whole
 from exai_ops.env.masking import Mask, is_stray, printable
 from exai_ops.env.matching import Hunk, hunks
 from exai_ops.env.model import Assignment, Comment, Document, Node, Unparsable
@@ -56,7 +57,7 @@ def _assignment(node: Assignment, mask: Mask) -> str:
     head, tail = node.raw[:start], node.raw[start + len(node.written) :]
     if is_stray(node.key):
         return _every_line(node.raw)
-    masked = mask.value(node.key, node.value) == MASK
+    masked = mask.value(node.key, whole(node)) == MASK
     written = _every_line(node.written) if masked else node.written
     return head + written + mask.comment(tail)
 

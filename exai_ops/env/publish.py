@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from exai_ops.env.lines import whole
 from exai_ops.env.masking import Mask, has_credentials, hidden
 from exai_ops.env.model import Assignment
 from exai_ops.env.shown import is_secret_key, may_differ
@@ -44,7 +45,7 @@ class Policy:
         with wildcards and the rules of thumb stop at what looks like a secret; a key listed by its full
         name is public as told, unless it is a URL with a password in it.
         """
-        key, value = assignment.key, assignment.value
+        key, value = assignment.key, whole(assignment)
         variable = self.variables.get(key)
         if not value:
             return True
@@ -61,10 +62,10 @@ class Policy:
 
         Not where the two may rightly differ: hosts, paths, placeholders, secrets, and ``differ``.
         """
-        if example.value == live.value or not live.value or _fits(live.key, self.differ):
+        if whole(example) == whole(live) or not live.value or _fits(live.key, self.differ):
             return False
         listed = live.key in self.public
-        rightly = may_differ(live.key, example.value, live.value)
+        rightly = may_differ(live.key, whole(example), whole(live))
         return (listed or rightly is None) and self.publishable(live, mask)
 
 

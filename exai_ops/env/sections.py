@@ -10,6 +10,8 @@ from typing import Final
 from exai_ops.env.model import Assignment, Blank, Comment, Document, Node
 from exai_ops.env.outline import match
 
+_SIGNS: Final = frozenset(" \t#=*~_-")
+_RUN: Final = re.compile(r"[#=*~_-]{3}")
 _OFF: Final = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=(?!=)")
 
 
@@ -31,7 +33,10 @@ class Section:
 
 def is_rule(node: Node) -> bool:
     """Whether a comment is a line drawn with signs alone."""
-    return isinstance(node, Comment) and bool(node.text) and not any(c.isalnum() for c in node.text)
+    if not isinstance(node, Comment):
+        return False
+    drawn = node.raw.strip()
+    return _SIGNS.issuperset(drawn) and _RUN.search(drawn) is not None
 
 
 def commented_key(node: Node) -> str | None:

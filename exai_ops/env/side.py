@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from exai_ops.env.lines import fitted, with_value
+from exai_ops.env.lines import fitted, whole, with_value
 from exai_ops.env.masking import Mask, hidden, placeholder
 from exai_ops.env.model import Assignment, Comment, Document
 from exai_ops.env.publish import Policy
@@ -87,7 +87,7 @@ class Forward:
 
     def to_fill(self, source: Assignment) -> bool:
         """For a value that did not go over, and was no secret: somebody must say what to show."""
-        return not self._public(source) and not hidden(source.key, source.value)
+        return not self._public(source) and not hidden(source.key, whole(source))
 
     def followed(self, source: Document, target: Document) -> Iterator[tuple[int, str]]:
         """Public values that differ for no reason, and secrets of the live file that the example holds."""
@@ -105,5 +105,5 @@ class Forward:
 
     def _leaked(self, example: Assignment, live: Assignment) -> bool:
         """Whether the example holds the live file's secret."""
-        secret = hidden(live.key, live.value) and not is_placeholder(live.value)
-        return secret and example.value == live.value and not self._public(live)
+        secret = hidden(live.key, whole(live)) and not is_placeholder(live.value)
+        return secret and whole(example) == whole(live) and not self._public(live)

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from exai_ops.env.diff import as_json, as_text, compare, compare_readings
 from exai_ops.env.masking import Mask
 from exai_ops.env.model import Document, Reading
-from tests.env.documents import document, documents
 
-ONE, TWO = "# ==\n# ONE\n# ==\n", "# ==\n# TWO\n# ==\n"
+from .documents import document, documents
+
+ONE, TWO = "# ===\n# ONE\n# ===\n", "# ===\n# TWO\n# ===\n"
 TABLE = {
     "the same": ("A=1\n", "A=1\n", []),
     "other quotes, spaces, line ends": ("A=1\nB=\n", "\ufeffA = '1'\r\n\r\nB=\r\n", []),

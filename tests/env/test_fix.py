@@ -7,7 +7,8 @@ from hypothesis import given, settings
 
 from exai_ops.env.fix import CODES, fix
 from exai_ops.env.model import Document
-from tests.env.documents import comments, document, documents
+
+from .documents import comments, document, documents
 
 TABLE = {
     "clean": ("# c\nA=1\nB='x'  # c\n", (), "# c\nA=1\nB='x'  # c\n", []),

@@ -12,10 +12,15 @@ from exai_ops.env.fix import fix
 from exai_ops.env.model import Document
 from exai_ops.env.patch import patch
 from exai_ops.env.publish import Policy
+from exai_ops.env.rules import RULES
+from exai_ops.env.rules.table import Context
+from exai_ops.env.runner import run, select
 from exai_ops.env.sections import sections
 from exai_ops.env.sync import Synced, sync
+from exai_ops.findings import Status
 from exai_ops.settings import VARIABLES
-from tests.env.documents import comments
+
+from .documents import comments
 
 DATA = Path(__file__).parent / "data" / "2025-10-18"
 POLICY = Policy(variables={name: variable for variable in VARIABLES for name in variable.names})
@@ -118,3 +123,18 @@ def test_fix_takes_the_comments_out_of_the_values(example: Document) -> None:
     assert Counter(f.code for f in mended.fixes) == {"ENV101": 1, "ENV104": 16}
     assert not [a.key for a in mended.document.assignments if not a.value and a.inline]
     assert fix(mended.document).fixes == ()
+
+
+def test_check_is_clean_after_sync_and_fix_but_for_what_needs_a_person(example: Document) -> None:
+    """Which of two values is right where neither is known to be public, and which of two lines was meant."""
+    live = read(".env.docker.template")
+    mended = fix(sync(live, example, POLICY).document).document
+    filled = fix(sync(mended, live, POLICY, reverse=True).document).document
+    context = Context(example=mended, live=filled, variables=POLICY.variables)
+    found = run(select(RULES, only=("ENV0", "ENV1")), context)
+    assert {(f.code, f.where.name) for f in found if f.status in (Status.WARNING, Status.ERROR)} == {
+        ("ENV005", "CONVERSATION_STORAGE_BACKEND"),
+        ("ENV004", "SUPABASE_URL"),
+        ("ENV004", "SUPABASE_ANON_KEY"),
+        ("ENV004", "SUPABASE_SERVICE_ROLE_KEY"),
+    }

@@ -10,7 +10,8 @@ from exai_ops.env.masking import Mask, hidden, placeholder, printable
 from exai_ops.env.matching import hunks
 from exai_ops.env.model import Document
 from exai_ops.env.patch import patch
-from tests.env.documents import document, documents
+
+from .documents import document, documents
 
 
 def test_nothing_changed_is_nothing() -> None:

@@ -15,7 +15,8 @@ from exai_ops.env.sections import sections
 from exai_ops.env.sync import Synced, sync
 from exai_ops.errors import CouldNotLook
 from exai_ops.settings import VARIABLES
-from tests.env.documents import comments, document, documents
+
+from .documents import comments, document, documents
 
 KNOWN = {name: variable for variable in VARIABLES for name in variable.names}
 POLICY = Policy(public=("A", "B", "PUBLIC_*"), differ=("MAY_*",), variables=KNOWN)
@@ -116,6 +117,7 @@ VALUES = {
                                   "REDIS_URL=your-redis-url-here\n# ***\nA=1\n"),
     "a password of a URL, decoded": ("REDIS_URL=redis://:kes%24trel@redis/0\n# kes$trel\nA=1\n",
                                      "REDIS_URL=your-redis-url-here\n# ***\nA=1\n"),
+    "behind a closing quote": ("POOL_SIZE='8'kestrel\n", "POOL_SIZE=your-pool-size-here\n"),
     "a placeholder may hide a secret": ("DB_PASSWORD=your-kestrel\n", "DB_PASSWORD=your-db-password-here\n"),
 }  # fmt: skip
 
