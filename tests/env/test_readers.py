@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ COLUMNS = {
     "docker-run": "docker_run_env_file",
     "node": "node_20_20_2",
 }
+# These run code in bash, which is not run here; systemd's column is environment.d, which expands $.
+RUNS = {"v55 cmd-subst"}
 PIECES = st.sampled_from(
     (
         "A=",
@@ -63,6 +66,56 @@ def test_a_vector(vector: dict[str, Any], reader: str) -> None:
     else:
         assert found.refused is None
         assert found.values == {key: value for key, value in expected.items() if value is not None}
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
+def test_a_vector_in_bash(vector: dict[str, Any]) -> None:
+    found = READERS["bash"](vector["input"].encode(), {})
+    if vector["name"] in RUNS:
+        assert (found.values, [problem.line for problem in found.problems]) == ({}, [1])
+    else:
+        assert found.values == vector["bash_source"]
+    if vector["bash_error"]:
+        assert found.refused or found.problems
+
+
+@pytest.mark.parametrize("vector", [v for v in VECTORS if "$" not in v["input"]], ids=lambda v: v["name"])
+def test_a_vector_in_systemd(vector: dict[str, Any]) -> None:
+    found = READERS["systemd"](vector["input"].encode(), {})
+    shown = {key: value.replace("\n", "\\n") for key, value in found.values.items()}
+    assert shown == vector["systemd_252_environment_d"]
+
+
+def test_systemd_expands_nothing() -> None:
+    assert READERS["systemd"](b"A=1\nB=$A ${A}\n", {}).values == {"A": "1", "B": "$A ${A}"}
+
+
+@settings(max_examples=4, phases=(Phase.explicit, Phase.reuse, Phase.generate), deadline=None)
+@given(st.lists(TEXTS, min_size=40, max_size=40))
+def test_bash_agrees(texts: list[str]) -> None:
+    """For what runs no code; each file is sourced in a subshell without a path to any command."""
+    program = "".join(
+        f"( unset A B C N; set -a; . /dev/stdin >/dev/null 2>&1 <<'EOF_{i}'\n{text}\nEOF_{i}\n"
+        f'printf \'%s\\037%s\\037%s\\036\' "${{A-unset}}" "${{B-unset}}" "${{C-unset}}" )\n'
+        for i, text in enumerate(texts)
+    )
+    done = subprocess.run(
+        [shutil.which("bash") or "bash", "--norc"],
+        input=program.encode(),
+        capture_output=True,
+        check=False,
+        timeout=60,
+        env={"PATH": ""},
+    )
+    theirs = done.stdout.decode().split("\036")
+    compared = 0
+    for text, line in zip(texts, theirs, strict=False):
+        found = READERS["bash"]((text + "\n").encode(), {})
+        if found.refused or found.problems or "\x1f" not in line:
+            continue
+        compared += 1
+        assert [found.values.get(key, "unset") for key in "ABC"] == line.split("\x1f"), repr(text)
+    assert compared or not any(texts)
 
 
 @pytest.mark.filterwarnings("ignore")

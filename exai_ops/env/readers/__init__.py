@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from exai_ops.env.model import Reading
-from exai_ops.env.readers import compose, docker_run, node, python_dotenv
+from exai_ops.env.readers import bash, compose, docker_run, node, python_dotenv, systemd
 
 Reader: TypeAlias = Callable[[bytes, Mapping[str, str]], Reading]
 
@@ -16,4 +16,6 @@ READERS: Final[Mapping[str, Reader]] = {
     "compose-raw": docker_run.read_raw,
     "docker-run": docker_run.read,
     "node": node.read,
+    "bash": bash.read,
+    "systemd": systemd.read,
 }
