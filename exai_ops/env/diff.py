@@ -13,6 +13,7 @@ from exai_ops.env.model import Assignment, Document, Reading
 from exai_ops.env.order import moves
 from exai_ops.env.sections import commented_key, comments_above, counterparts
 from exai_ops.env.shown import MASK, shown
+from exai_ops.env.suppression import MARK
 
 Kind: TypeAlias = Literal["added", "removed", "switched-on", "switched-off", "changed", "moved", "comment"]
 
@@ -172,7 +173,8 @@ def _above(document: Document) -> dict[str, list[str]]:
 
 
 def _words(text: str | None) -> str:
-    return " ".join((text or "").lstrip("#").split())
+    """The words of a comment; none of one that suppresses a finding, which is said of its file alone."""
+    return "" if MARK in (text or "") else " ".join((text or "").lstrip("#").split())
 
 
 def _say(mask: Mask, key: str, value: str) -> str:

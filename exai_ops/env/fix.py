@@ -24,6 +24,7 @@ Leave: TypeAlias = Callable[[str, int, str | None], bool]  # by code, line and k
 
 _STRICT: Final = frozenset({"bash", "docker-run", "compose-raw"})  # they take no space around the equals sign
 _LINE_END: Final = re.compile(r"\r\n|\n")
+_LONE_CR: Final = re.compile(r"\r(?!\n)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,9 @@ def _repeatable(document: Document) -> frozenset[str]:
 
 
 def _is_mixed(document: Document) -> bool:
+    """Whether lines end in two ways; not when a CR stands alone, which some readers take for a character."""
+    if any(_LONE_CR.search(node.raw) for node in document.nodes):
+        return False
     return len({end for node in document.nodes for end in _LINE_END.findall(node.raw)}) > 1
 
 

@@ -18,6 +18,7 @@ from exai_ops.env.placement import Placement, Spot
 from exai_ops.env.publish import Policy
 from exai_ops.env.sections import Section, comments_above
 from exai_ops.env.side import Forward, Reverse, Side
+from exai_ops.env.suppression import MARK
 from exai_ops.errors import CouldNotLook
 
 
@@ -93,12 +94,13 @@ def _insertions(source: Document, target: Document, side: Side) -> Iterator[tupl
 
 def _entry(source: Document, index: int, node: Assignment, side: Side, above: Sequence[str]) -> Entry:
     written = side.value(node)
+    inline = None if MARK in (node.inline or "") else side.inline(node)  # it is said of the source alone
     fill = side.to_fill(node)
     mark = [f"# fill in: {node.key}"] if fill and side.marks else []
     first = index - len(comments_above(source, index))
     return Entry(
         key=node.key,
-        lines=(*above, *mark, *line_of(node, written, side.inline(node))),
+        lines=(*above, *mark, *line_of(node, written, inline)),
         fill=fill,
         blank_before=_is_blank(source, first - 1),
         blank_after=_is_blank(source, index + 1),
@@ -111,7 +113,7 @@ def _is_blank(document: Document, index: int) -> bool:
 
 def _comments(source: Document, index: int, have: set[str], side: Side) -> list[str]:
     """The comments above a key, as they go over; none when the target has every line of them."""
-    block = comments_above(source, index)
+    block = [comment for comment in comments_above(source, index) if MARK not in comment.raw]
     if all(not comment.text or comment.text in have for comment in block):
         return []
     return [side.comment(comment) for comment in block]

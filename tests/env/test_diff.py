@@ -40,6 +40,7 @@ TABLE = {
     "to the top": ("A=\nB=\nC=\n", "C=\nA=\nB=\n", ["> C moved (line 3 -> line 1): now first"]),
     "comments": ("# x\nA=1 # y\n", "# z\nA=1 # w\n",
                  ["# A comment (line 2 -> line 2): the comment above and behind it is another"]),
+    "suppressions": ("# exai:ignore[ENV005] x\nA=1\n", "A=1 # exai:ignore[ENV005] x\n", []),
     "space in comments": ("#x  y\nA=1 #y\n", "#  x y\nA=1   # y\n", []),
 }  # fmt: skip
 

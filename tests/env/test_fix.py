@@ -15,6 +15,7 @@ TABLE = {
     "byte order mark": ("\ufeffA=1\n", (), "A=1\n", [("ENV101", 1)]),
     "a line that ends otherwise": ("A=1\nB=2\r\nC=3\n", (), "A=1\nB=2\nC=3\n", [("ENV103", 2)]),
     "most lines end with CR LF": ("A=1\r\nB=2\nC=3\r\n", (), "A=1\r\nB=2\r\nC=3\r\n", [("ENV103", 2)]),
+    "a CR alone": ("A=1\r\r\nB=2\nC=3\n", (), "A=1\r\r\nB=2\nC=3\n", []),
     "all lines end with CR LF": ("A=1\r\nB=2\r\n", (), "A=1\r\nB=2\r\n", []),
     "a comment as value": ("A=  # why\nB=\n", (), "# why\nA=\nB=\n", [("ENV104", 1)]),
     "a comment as value, exported": ("export A= # why  \n", (), "# why\nexport A=\n", [("ENV104", 1)]),

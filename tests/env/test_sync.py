@@ -59,6 +59,11 @@ PLACES = {
     "quotes come": ("C=\nA='x y'  # c\n", "C=\n", "C=\nA='x y'  # c\n"),
     "several lines come": ("C=\nA='x\ny'\n", "C=\r\n", "C=\r\nA='x\r\ny'\r\n"),
     "a comment behind nothing goes above": ("C=\nA=  # why\n", "C=\n", "C=\n# why\nA=\n"),
+    "what is suppressed is so in its file": (
+        "C=\n# exai:ignore[ENV114] why\nA=1  # exai:ignore[ENV005] why\n",
+        "C=\n",
+        "C=\nA=1\n",
+    ),
     "a section by its title": (
         f"{BANNER.format('ONE')}C=\nA=1\n\n{BANNER.format('TWO')}D=\nB=2\n",
         f"{BANNER.format('TWO')}D=\n\n{BANNER.format('ONE')}C=\n",
