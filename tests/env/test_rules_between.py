@@ -9,7 +9,8 @@ import pytest
 from exai_ops.env.rules import between, layout
 from exai_ops.findings import Status
 from exai_ops.settings.variable import Variable
-from tests.env.cases import EXAMPLE, LIVE, context, found, places
+
+from .cases import EXAMPLE, LIVE, context, found, places
 
 RULES = (*between.RULES, *layout.RULES)
 HEAD = "# ====\n# {}\n# ====\n"

@@ -8,7 +8,8 @@ import pytest
 
 from exai_ops.env.rules import seen, within
 from exai_ops.findings import Status
-from tests.env.cases import context, found, places
+
+from .cases import context, found, places
 
 RULES = (*within.RULES, *seen.RULES)
 BOTH = ("python-dotenv", "compose")
