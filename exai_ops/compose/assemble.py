@@ -140,7 +140,7 @@ class Assembler:
         """A service with what it extends beneath it; ``services`` are those of its own file."""
         service = services[name]
         extends = service.get("extends") if isinstance(service, MappingNode) else None
-        if extends is None or not isinstance(service, MappingNode):
+        if extends is None or _is_null(extends) or not isinstance(service, MappingNode):
             return service
         if (path, name) in chain or len(chain) > MAX_CHAIN:
             raise _refuse(extends.place, f"the service {name!r} extends itself, or a chain that is too long")
