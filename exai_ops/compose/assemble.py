@@ -15,8 +15,9 @@ from typing import Final, TypeAlias
 
 from exai_ops.compose.interpolate import Interpolator
 from exai_ops.compose.load import is_file, read_yaml
-from exai_ops.compose.merge import Merger, clean, to_sequence, to_value
+from exai_ops.compose.merge import Merger
 from exai_ops.compose.model import Place
+from exai_ops.compose.shape import clean, to_sequence, to_value
 from exai_ops.compose.yaml import Mapping as MappingNode
 from exai_ops.compose.yaml import Node, Parsed, Scalar
 from exai_ops.compose.yaml import Sequence as SequenceNode

@@ -161,7 +161,7 @@ def test_the_nearest_name_is_offered() -> None:
 # --- the command -------------------------------------------------------------------------------
 
 PROJECT = {
-    "docker-compose.yml": "services:\n  web:\n    env_file: .env.docker\n    environment:\n      - A=own\n",
+    "docker-compose.yml": "services:\n  web:\n    env_file: .env.docker\n    environment: [A=own]\n  db: {}\n",
     ".env.docker": f"A=file\nDB_PASSWORD={SECRET}\n",
 }
 
@@ -172,7 +172,7 @@ def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert lines[0] == "A"
     assert any(
-        line.split() == ["service", "web", "'own'", "environment", "docker-compose.yml:5"] for line in lines
+        line.split() == ["service", "web", "'own'", "environment", "docker-compose.yml:4"] for line in lines
     )
     assert "    environment wins over env_file" in lines
     assert "    over .env.docker:1" in lines
@@ -192,7 +192,9 @@ def test_json_and_one_service(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("args", "code", "message"),
     [
-        (["DB_PASWORD"], 1, "DB_PASWORD is set nowhere; did you mean DB_PASSWORD?"),
+        (["DB_PASWORD"], 1, "DB_PASWORD is not set anywhere\nhint: did you mean DB_PASSWORD?"),
+        (["A", "--service", "db"], 1, "A is not set there"),
+        (["QQQQ"], 1, "QQQQ is not set anywhere"),
         (["A", "--service", "wep"], 2, "did you mean web?"),
         (["A", "--reader", "bsh"], 2, "did you mean bash?"),
         (["A", "--format", "xml"], 2, "text or json"),

@@ -15,7 +15,7 @@ from exai_ops.findings import Finding, Status
 Published: TypeAlias = tuple[Service, int, Port]
 """A service, an index into its ``ports``, and the port."""
 
-_LOOKED_AT: Final = 200  # of those that overlap with one; there are more only in a hostile file
+_LOOKED_AT: Final = 50  # of those that overlap with one; there are more only in a hostile file
 
 # --- ports -------------------------------------------------------------------------------------
 
