@@ -161,7 +161,7 @@ def test_the_nearest_name_is_offered() -> None:
 # --- the command -------------------------------------------------------------------------------
 
 PROJECT = {
-    "docker-compose.yml": "services:\n  web:\n    env_file: .env.docker\n    environment: [A=own]\n  db: {}\n",
+    "docker-compose.yml": "services:\n  web:\n    env_file: .env.docker\n    environment: [A=own]\n  d: {}\n",
     ".env.docker": f"A=file\nDB_PASSWORD={SECRET}\n",
 }
 
@@ -193,7 +193,7 @@ def test_json_and_one_service(capsys: pytest.CaptureFixture[str]) -> None:
     ("args", "code", "message"),
     [
         (["DB_PASWORD"], 1, "DB_PASWORD is not set anywhere\nhint: did you mean DB_PASSWORD?"),
-        (["A", "--service", "db"], 1, "A is not set there"),
+        (["A", "--service", "d"], 1, "A is not set there"),
         (["QQQQ"], 1, "QQQQ is not set anywhere"),
         (["A", "--service", "wep"], 2, "did you mean web?"),
         (["A", "--reader", "bsh"], 2, "did you mean bash?"),
