@@ -46,6 +46,11 @@ def test_it_is_served_by_the_name_of_its_service_and_by_no_other(daemon: Contain
     assert ask(daemon, "/health/ready", '{"Host": "elsewhere.example"}') in (400, 403, 421)
 
 
+def test_a_command_in_the_container_finds_the_daemon(daemon: Container) -> None:
+    called = daemon.run(["exai", "call", "chat", "--prompt", "Hello"])
+    assert (called.returncode, "Hello" in called.stdout) == (0, True), called.stderr
+
+
 def test_it_keeps_its_state_in_the_volume_and_may_write_nowhere_else(
     daemon: Container, tmp_path: Path
 ) -> None:
