@@ -2,45 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-_LONG: Final = 7  # a word from this length may be two letters off, from 4 on one
+_LONG: Final = 7  # a word from this length may be two letters off, a shorter one one letter
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name of which this one is a misspelling, or None.
+class Names:
+    """Known names, so that the one nearest to another is found without looking at all of them.
 
-    Names are compared by words: all but one are the same, and that one is a letter or two off; or the
-    underscores alone differ. So ``EXAI_WS_TOKN`` is near, and ``API_URL`` is not near ``API_KEY``, nor
-    ``DB_HOST`` near ``DB_PORT``, nor ``KEY_1`` near ``KEY_2``.
+    Names are compared by words: all but one are the same, and that one is a letter or two off; or the order
+    of the words, or the underscores alone differ. So ``EXAI_WS_TOKN`` is near, and ``API_URL`` is not near
+    ``API_KEY``, nor ``DB_HOST`` near ``DB_PORT``, nor ``KEY_1`` near ``KEY_2``.
     """
-    words, joined = name.upper().split("_"), name.upper().replace("_", "")
-    best: tuple[int, str] | None = None
-    for other in known:
-        distance = _distance(words, joined, other)
-        if distance is not None and (best is None or (distance, other) < best):
-            best = (distance, other)
-    return None if best is None else best[1]
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self._known = frozenset(known)
+        self._joined = {name.replace("_", ""): name for name in sorted(self._known, reverse=True)}
+        self._sorted: dict[tuple[str, ...], str] = {}
+        self._but_one: dict[tuple[str, ...], list[str]] = {}
+        for name in sorted(self._known):
+            words = name.split("_")
+            self._sorted.setdefault(tuple(sorted(words)), name)
+            for index in range(len(words)):
+                self._but_one.setdefault(_without(words, index), []).append(words[index])
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._known
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def nearest(self, name: str) -> str | None:
+        """The known name of which this one is a misspelling, or None."""
+        words = name.upper().split("_")
+        same = self._joined.get("".join(words)) or self._sorted.get(tuple(sorted(words)))
+        if same is not None:
+            return same
+        best: tuple[int, str] | None = None
+        for index, word in enumerate(words):
+            for other in self._but_one.get(_without(words, index), ()):
+                distance = edits(word, other)
+                if distance is not None:
+                    found = (distance, "_".join([*words[:index], other, *words[index + 1 :]]))
+                    best = found if best is None else min(best, found)
+        return None if best is None else best[1]
 
 
-def _distance(words: list[str], joined: str, other: str) -> int | None:
-    """How far two names are apart, or None when too far."""
-    theirs = other.split("_")
-    if abs(len(joined) - len(other) + len(theirs) - 1) > 2:
-        return None
-    if other.replace("_", "") == joined:
-        return 0
-    if len(words) != len(theirs):
-        return None
-    if sorted(words) == sorted(theirs):
-        return 1
-    pairs = [(a, b) for a, b in zip(words, theirs, strict=True) if a != b]
-    return _edits(*pairs[0]) if len(pairs) == 1 else None
+def _without(words: list[str], index: int) -> tuple[str, ...]:
+    return (*words[:index], "", *words[index + 1 :])
 
 
-def _edits(one: str, two: str) -> int | None:
-    """Insertions, deletions, substitutions and swaps of neighbours between two words, as far as allowed."""
+def edits(one: str, two: str) -> int | None:
+    """Letters added, left out, changed or swapped with a neighbour between two words; None when too many."""
     shorter = min(len(one), len(two))
     most = 2 if shorter >= _LONG else 1 if shorter >= 3 else 0
     if abs(len(one) - len(two)) > most or not (one.isalpha() and two.isalpha()):

@@ -9,35 +9,41 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from exai_ops.compose.model import Project
 
-_PLATFORM: Final = re.compile(
-    r"(?:APPDATA|CI|COLORTERM|COLUMNS|COVERAGE_PROCESS_START|DISPLAY|EDITOR|FORCE_COLOR|HOME|HOMEDRIVE|HOMEPATH"
-    r"|HOSTNAME|LANG|LANGUAGE|LD_LIBRARY_PATH|LINES|LOCALAPPDATA|LOGNAME|NO_COLOR|PAGER|PATH|PATHEXT|PROGRAMFILES|PWD|SHELL"
-    r"|SHLVL|SSH_AUTH_SOCK|SYSTEMROOT|TEMP|TERM|TMP|TMPDIR|TZ|USER|USERNAME|USERPROFILE|VIRTUAL_ENV|VISUAL|WINDIR"
-    r"|SSL_CERT_FILE|SSL_CERT_DIR|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|DEBIAN_FRONTEND|(?:HTTPS?|FTP|ALL|NO)_PROXY"
-    r"|(?:LC|XDG|PYTHON|PYTEST|PIP|UV|NPM|NODE|COMPOSE|DOCKER|BUILDKIT|GITHUB|RUNNER|GITLAB|CI|OTEL|UVICORN"
-    r"|GUNICORN|WEB_CONCURRENCY|MALLOC|LD|GIT|KUBERNETES|AWS_LAMBDA)(?:_?[A-Z0-9_]+)?)"
-)
+_PLATFORM: Final = frozenset({
+    "ALL_PROXY", "APPDATA", "CI", "COLORTERM", "COLUMNS", "CURL_CA_BUNDLE", "DEBIAN_FRONTEND",
+    "DISPLAY", "EDITOR", "FORCE_COLOR", "FTP_PROXY", "HOME", "HOMEDRIVE", "HOMEPATH", "HOSTNAME",
+    "HTTPS_PROXY", "HTTP_PROXY", "LANG", "LANGUAGE", "LINES", "LOCALAPPDATA", "LOGNAME", "NO_COLOR",
+    "NO_PROXY", "PAGER", "PATH", "PATHEXT", "PROGRAMFILES", "PWD", "REQUESTS_CA_BUNDLE", "SHELL",
+    "SHLVL", "SSH_AUTH_SOCK", "SSL_CERT_DIR", "SSL_CERT_FILE", "SYSTEMROOT", "TEMP", "TERM", "TMP",
+    "TMPDIR", "TZ", "USER", "USERNAME", "USERPROFILE", "VIRTUAL_ENV", "VISUAL", "WEB_CONCURRENCY",
+    "WINDIR",
+})  # fmt: skip
+_PREFIXES: Final = (
+    "BUILDKIT_", "CI_", "COMPOSE_", "COVERAGE_", "DOCKER_", "GITHUB_", "GITLAB_", "GIT_", "GUNICORN_",
+    "KUBERNETES_", "LC_", "LD_", "MALLOC_", "NODE_", "NPM_", "OTEL_", "PIP_", "PYTEST_", "PYTHON",
+    "RUNNER_", "UVICORN_", "UV_", "XDG_",
+)  # fmt: skip
 _BY_IMAGE: Final = {
-    "redis-commander": re.compile(
-        r"REDIS_(?:HOSTS?|PORT|DB|USERNAME|PASSWORD|PASSWORD_FILE|TLS\w*)|SENTINELS?_\w+|SENTINELS|HTTP_\w+"
+    "redis-commander": (
+        r"REDIS_(?:HOSTS?|PORT|DB|USERNAME|PASSWORD|PASSWORD_FILE|TLS\w*)|SENTINELS?(?:_\w+)?|HTTP_\w+"
         r"|URL_PREFIX|ADDRESS|PORT|NO\w+|K8S_SIGTERM|READ_ONLY"
     ),
-    "redis": re.compile(r"REDIS_\w+"),
-    "valkey": re.compile(r"VALKEY_\w+"),
-    "postgres": re.compile(r"POSTGRES_\w+|PG[A-Z]+"),
-    "postgresql": re.compile(r"POSTGRES(?:QL)?_\w+|PG[A-Z]+"),
-    "mysql": re.compile(r"MYSQL_\w+"),
-    "mariadb": re.compile(r"(?:MYSQL|MARIADB)_\w+"),
-    "mongo": re.compile(r"MONGO_\w+"),
-    "rabbitmq": re.compile(r"RABBITMQ_\w+"),
-    "grafana": re.compile(r"GF_\w+"),
-    "minio": re.compile(r"MINIO_\w+"),
+    "redis": r"REDIS_\w+",
+    "valkey": r"VALKEY_\w+",
+    "postgres": r"POSTGRES_\w+|PG[A-Z]+",
+    "postgresql": r"POSTGRES(?:QL)?_\w+|PG[A-Z]+",
+    "mysql": r"MYSQL_\w+",
+    "mariadb": r"(?:MYSQL|MARIADB)_\w+",
+    "mongo": r"MONGO_\w+",
+    "rabbitmq": r"RABBITMQ_\w+",
+    "grafana": r"GF_\w+",
+    "minio": r"MINIO_\w+",
 }
 
 
 def platform_reads(key: str) -> bool:
     """Whether the system, an interpreter or a tool reads a key: ``PATH``, ``PYTHONPATH``, ``COMPOSE_*``."""
-    return _PLATFORM.fullmatch(key) is not None
+    return key in _PLATFORM or key.startswith(_PREFIXES)
 
 
 def compose_reads(project: Project | None) -> frozenset[str]:
@@ -59,7 +65,7 @@ def image_reads(project: Project | None, key: str) -> bool:
 def _reads(image: str, key: str) -> bool:
     name = image.rpartition("/")[2].partition(":")[0].partition("@")[0].lower()
     known = _BY_IMAGE.get(name)
-    return known is not None and known.fullmatch(key) is not None
+    return known is not None and re.fullmatch(known, key) is not None
 
 
 def _in_containers(project: Project) -> set[str]:

@@ -46,8 +46,10 @@ REMOVED: Final = (
     Removed("EXAI_WS_COMPAT_TEXT", _OURS, "", "the daemon has no such setting"),
     Removed("EX_ENSURE_NONEMPTY_FIRST", _OURS, "", "the daemon has no such setting"),
 )
+_EXACT: Final = {entry.pattern: entry for entry in REMOVED if "*" not in entry.pattern}
+_PATTERNS: Final = tuple(entry for entry in REMOVED if "*" in entry.pattern)
 
 
 def removed(key: str) -> Removed | None:
     """What is known of a variable that is gone, or None."""
-    return next((entry for entry in REMOVED if fnmatchcase(key, entry.pattern)), None)
+    return _EXACT.get(key) or next((e for e in _PATTERNS if fnmatchcase(key, e.pattern)), None)

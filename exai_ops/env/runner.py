@@ -64,7 +64,7 @@ def run(rules: Sequence[Rule], context: Context, leave: Leave | None = None) -> 
     leave = leave or Leave()
     found = [finding for rule in rules for finding in rule.function(context)]
     skipped = {finding.code for finding in found if finding.status in _NOT_LOOKED}
-    selected = {rule.code for rule in rules}
+    selected = {rule.code for rule in rules if not rule.elsewhere}
 
     def judged(code: str) -> bool:
         return code in selected - skipped or code not in leave.codes

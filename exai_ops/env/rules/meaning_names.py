@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from exai_ops.env.code import CodeUse, Read
 from exai_ops.env.model import Comment
-from exai_ops.env.nearest import nearest
+from exai_ops.env.nearest import Names
 from exai_ops.env.others import compose_reads, image_reads, platform_reads
 from exai_ops.env.removed import removed
 from exai_ops.env.rules.between import at, off
 from exai_ops.env.rules.meaning_values import names
 from exai_ops.env.rules.table import Context
 from exai_ops.findings import Finding, Location, Status
+
+if TYPE_CHECKING:
+    from exai_ops.env.code import CodeUse, Read
 
 _OURS: Final = "EXAI_"
 _NEEDS_CODE: Final = "needs the code that reads the variables"
@@ -32,12 +34,12 @@ def unknown(context: Context) -> Iterator[Finding]:
         for key in names(document):
             if key in known or removed(key) or _read_elsewhere(context, key):
                 continue
-            near = nearest(key, known)
+            near = known.nearest(key)
             if near is not None or (key.startswith(_OURS) and context.variables):
                 yield _unknown(key, near, known, at(document, document.index[key][-1]))
 
 
-def _unknown(key: str, near: str | None, known: Collection[str], where: Location) -> Finding:
+def _unknown(key: str, near: str | None, known: Names, where: Location) -> Finding:
     if near is not None:
         return Finding(
             "ENV201", Status.WARNING, f"{key} is not known; {near} is", f"rename it to {near}", where
@@ -135,9 +137,9 @@ def _doubt(code: CodeUse) -> str:
     return ""
 
 
-def _misspelt(context: Context, key: str, known: Collection[str]) -> bool:
+def _misspelt(context: Context, key: str, known: Names) -> bool:
     """Whether ``unknown`` says what is wrong with a key."""
-    return nearest(key, known) is not None or (key.startswith(_OURS) and bool(context.variables))
+    return known.nearest(key) is not None or (key.startswith(_OURS) and bool(context.variables))
 
 
 def _is_read(context: Context, key: str) -> bool:
@@ -152,9 +154,12 @@ def _settings(context: Context) -> Collection[str]:
     return context.variables if context.code is None else ()
 
 
-def _known(context: Context) -> frozenset[str]:
-    code = context.code.reads if context.code is not None else ()
-    return frozenset((*context.variables, *code, *_compose(context)))
+def _known(context: Context) -> Names:
+    if "known names" not in context.memo:
+        code = context.code.reads if context.code is not None else ()
+        context.memo["known names"] = Names((*context.variables, *code, *_compose(context)))
+    found: Names = context.memo["known names"]
+    return found
 
 
 def _read_elsewhere(context: Context, key: str) -> bool:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
-from exai_ops.env.effective import Candidate, winners
 from exai_ops.env.rules.between import at
 from exai_ops.env.rules.meaning_values import Values, names, views
 from exai_ops.env.rules.table import Context
@@ -16,11 +15,11 @@ from exai_ops.findings import Finding, Location, Status
 from exai_ops.settings import is_loopback
 
 if TYPE_CHECKING:
-    from exai_ops.compose.model import Service
+    from exai_ops.env.effective import Candidate
 
 _HOST, _TOKEN = "EXAI_WS_HOST", "EXAI_WS_TOKEN"
 _HOW_TO_MAKE_ONE: Final = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
-_NUMBER: Final = re.compile(r"[1-9][0-9]{0,4}")
+_NUMBER: Final = r"[1-9][0-9]{0,4}"
 _REMOTE: Final = frozenset({
     "DB", "DATABASE", "REDIS", "POSTGRES", "POSTGRESQL", "PG", "MYSQL", "MARIADB", "MONGO", "SMTP", "MAIL",
     "EMAIL", "IMAP", "LDAP", "SSH", "SFTP", "FTP", "AMQP", "RABBITMQ", "KAFKA", "PROXY", "SENTINEL", "REMOTE",
@@ -86,17 +85,18 @@ def _open_services(context: Context) -> Iterator[tuple[Location, str]]:
     project = context.project
     if project is None:
         return
+    from exai_ops.env.effective import winners
     from exai_ops.env.rules.compose_environment import files_read
 
     for service in project.services.values():
         if all(file.data is not None or not file.required for file in service.env_files):
             found = winners(project, service, files_read(context, project, service))
             host, token = found.get(_HOST), found.get(_TOKEN)
-            if host is not None and host.value and not is_loopback(host.value) and _lacks(service, token):
+            if host is not None and host.value and not is_loopback(host.value) and _lacks(token):
                 yield Location(host.place.file, host.place.line, _HOST), host.value
 
 
-def _lacks(_service: Service, token: Candidate | None) -> bool:
+def _lacks(token: Candidate | None) -> bool:
     if token is None:
         return True
     return not token.value and "$" not in (token.written or "")  # CMP002 says what ${...} gets nothing
@@ -109,7 +109,7 @@ def ports(context: Context) -> Iterator[Finding]:
         taken: dict[str, str] = {}
         for key in [key for key in seen.values if key == "PORT" or key.endswith("_PORT")]:
             number = seen.values[key]
-            if not _NUMBER.fullmatch(number) or _is_remote(key):
+            if not re.fullmatch(_NUMBER, number) or _is_remote(key):
                 continue
             first = taken.setdefault(number, key)
             if (

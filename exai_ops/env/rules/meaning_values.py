@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from exai_ops.env.masking import is_stray
 from exai_ops.env.model import Document
@@ -15,8 +15,7 @@ from exai_ops.findings import Location
 _PROGRAM = "python-dotenv"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Values:
+class Values(NamedTuple):
     """A document as one reader sees it.
 
     Attributes:
