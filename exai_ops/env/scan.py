@@ -10,9 +10,8 @@ from typing import Final, NamedTuple
 from exai_ops.env.git import Added
 from exai_ops.env.masking import key_shown
 from exai_ops.env.rules.secrets import HISTORY, TRACKED
-from exai_ops.env.secret_shapes import MARKS
-from exai_ops.env.secrets import WORDS, Hit, Manner, in_line
-from exai_ops.env.suppression import MARK
+from exai_ops.env.secrets import Hit, Manner, in_line, may_hold
+from exai_ops.env.suppression import MARK, in_text
 from exai_ops.findings import Finding, Location, Status
 
 MOST: Final = 10_000  # secrets of one history: more are a data set
@@ -22,7 +21,6 @@ _CONFIG: Final = frozenset({
     ".service",
 })  # fmt: skip
 _PROSE: Final = frozenset({".py", ".md", ".rst", ".ts", ".js"})
-_MAYBE: Final = re.compile("|".join(map(re.escape, MARKS)) + f"|(?i:{'|'.join(WORDS)})")
 
 
 class Spot(NamedTuple):
@@ -57,16 +55,13 @@ def manner_of(path: str) -> Manner:
 
 def in_file(path: str, text: str) -> Iterator[Spot]:
     """The secrets of a file's text."""
-    manner, done, number = manner_of(path), 0, 1
-    position = 0
-    while match := _MAYBE.search(text, position):
-        start = text.rfind("\n", 0, match.start()) + 1
-        end = text.find("\n", match.end())
-        end = len(text) if end < 0 else end
-        number += text.count("\n", done, start)
-        done, position = start, end + 1
-        for hit in in_line(text[start:end], manner):
-            yield Spot(path, number, hit)
+    if not may_hold(text):
+        return
+    manner = manner_of(path)
+    for number, line in enumerate(text.split("\n"), 1):
+        if may_hold(line):
+            for hit in in_line(line, manner):
+                yield Spot(path, number, hit)
 
 
 def in_history(lines: Iterable[Added]) -> Iterator[tuple[str, Spot]]:
@@ -74,20 +69,20 @@ def in_history(lines: Iterable[Added]) -> Iterator[tuple[str, Spot]]:
     seen: set[Known] = set()
     manners: dict[str, Manner] = {}
     for added in lines:
-        if not _MAYBE.search(added.text):
+        if not may_hold(added.text):
             continue
         if added.file not in manners:
             manners[added.file] = manner_of(added.file)
         for hit in in_line(added.text, manners[added.file]):
-            spot = Spot(added.file, added.line, hit, _is_hidden(added.text))
+            spot = Spot(added.file, added.line, hit, _is_hidden(added.file, added.text))
             if known(spot) not in seen and len(seen) < MOST:
                 seen.add(known(spot))
                 yield added.commit, spot
 
 
-def _is_hidden(line: str) -> bool:
-    at = line.find(MARK)
-    return at >= 0 and (TRACKED in line[at:] or HISTORY in line[at:])
+def _is_hidden(file: str, line: str) -> bool:
+    """Whether a line says, with a reason, that its secret is meant to be there."""
+    return MARK in line and any(s.reason and s.code in (TRACKED, HISTORY) for s in in_text(file, line))
 
 
 def of_tracked(spot: Spot, commit: str | None) -> Finding:

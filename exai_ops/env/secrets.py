@@ -74,6 +74,18 @@ def of_assignment(key: str, value: str) -> Hit | None:
     return _hit(key, NAMED, value, sure=is_dense(value))
 
 
+def may_hold(text: str) -> bool:
+    """Whether it is worth asking about the lines of a text: quick, and False for most of them."""
+    for mark in MARKS:
+        if mark in text:
+            return True
+    low = text.lower()
+    for word in WORDS:
+        if word in low:
+            return "=" in text or ":" in text
+    return False
+
+
 def in_line(text: str, manner: Manner) -> list[Hit]:
     """The secrets of a line. For ``dotenv``, comments and the rest of the line are read as ``config``."""
     if len(text) > _LONGEST:

@@ -329,7 +329,7 @@ def test_placeholders() -> None:
 
 
 def test_weak_ones() -> None:
-    text = f"EXAI_WS_TOKEN=test-token-12345\nREDIS_PASSWORD=your_password\nA_PASSWORD=${{B}}\n"
+    text = "EXAI_WS_TOKEN=test-token-12345\nREDIS_PASSWORD=your_password\nA_PASSWORD=${B}\n"
     text += f"B_TOKEN={KEY}\nC_TOKEN=\n"
     assert places(found(RULES, "ENV304", context(live=text))) == [("warning", 1, "EXAI_WS_TOKEN")]
 
