@@ -88,8 +88,9 @@ def may_hold(text: str) -> bool:
 
 def in_line(text: str, manner: Manner) -> list[Hit]:
     """The secrets of a line. For ``dotenv``, comments and the rest of the line are read as ``config``."""
-    if len(text) > _LONGEST:
-        text = text[:_LONGEST]
+    if not may_hold(text):
+        return []
+    text = text[:_LONGEST]
     found = {hit.digest: hit for hit in _named(text, manner)}
     for hit in _shapes("", text):
         if manner == "code" and hit.what == URL.what and not hit.sure:

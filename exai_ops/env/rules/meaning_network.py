@@ -68,8 +68,8 @@ def open_address(context: Context) -> Iterator[Finding]:
 
 
 def _open(host: str, where: Location, status: Status) -> Finding:
-    shown = host if host.replace(".", "").replace(":", "").isalnum() and len(host) < 40 else "its address"
-    message = f"{_HOST} lets other machines reach the daemon ({shown}), and {_TOKEN} is empty"
+    address = f" at {host}" if re.fullmatch(r"[0-9.]{7,15}|[0-9a-fA-F:]{2,39}", host) else ""
+    message = f"{_HOST} lets other machines reach the daemon{address}, and {_TOKEN} is empty"
     return Finding("ENV210", status, message, f"set {_TOKEN}: {_HOW_TO_MAKE_ONE}", where)
 
 

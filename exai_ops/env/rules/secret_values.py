@@ -145,8 +145,8 @@ def in_comments(context: Context) -> Iterator[Finding]:
         example = document is context.example
         if not example and not _is_tracked(context, document.path):
             continue
-        for line, key, text in _comments(document):
-            yield from _in_comment(context, document, (line, key, text))
+        for comment in _comments(document):
+            yield from _in_comment(context, document, comment)
         for a in document.assignments if example else ():
             if not _public(context, a.key):
                 yield from _projects(document, a.line, a.key, whole(a), "is")
