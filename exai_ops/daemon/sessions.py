@@ -7,10 +7,15 @@ import hmac
 import secrets
 import uuid
 from collections import OrderedDict
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any, Final, Protocol
 
 from exai_ops.daemon.call import Call, Sink
+from exai_ops.errors import StorageError
+from exai_ops.logs import get_logger
 from exai_ops.storage.contract import SessionRecord, Storage
+
+_LOG: Final = get_logger("exai.sessions")
 
 
 class Connection(Sink, Protocol):
@@ -88,7 +93,11 @@ class Sessions:
         return iter(list(self._sessions.values()))
 
     async def open(self, now: float, *, resumable: bool) -> tuple[Session, str | None]:
-        """A new session and, if asked for, its resume secret (256 bits; stored hashed)."""
+        """A new session and, if asked for, its resume secret (256 bits; stored hashed).
+
+        Without a secret, too, when the store refuses it: the session then works, and says that it
+        cannot be taken up again.
+        """
         secret = secrets.token_urlsafe(32) if resumable else None
         record = SessionRecord(
             session_id=str(uuid.uuid4()),
@@ -96,7 +105,11 @@ class Sessions:
             created_at=now,
         )
         if resumable:
-            await self._storage.save_session(record)
+            try:
+                await self._storage.save_session(record)
+            except StorageError as error:
+                _LOG.warning("session not stored", error=str(error), session=record.session_id)
+                secret, record = None, replace(record, resume_hash=None)
         session = self._sessions[record.session_id] = Session(record)
         return session, secret
 
