@@ -145,7 +145,7 @@ class Servers:
         return running(args, r"on (ws://\S+)", folder=folder, core=self.server_core, env=env)
 
     def under(self, load: Load, *, warm_s: float, window_s: float) -> Seen:
-        """Load a server and say what it took; a new one is warmed first. Raises NotMeasured if a call failed."""
+        """Load a server, warming a new one first. Raises NotMeasured when a call went wrong."""
         if load.server not in self._warm:
             self._warm.add(load.server)
             self.under(load, warm_s=0.1, window_s=WARMING_S.get(load.server, 1.0))
