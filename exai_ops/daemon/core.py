@@ -38,6 +38,10 @@ class LiveConnection(Connection, Protocol):
 
     blocked_since: float | None
 
+    @property
+    def unsent(self) -> bool:
+        """Whether frames wait that nobody is writing."""
+
     def abort(self, why: str) -> None:
         """Drop it at once."""
 

@@ -40,6 +40,10 @@ class Line:
         self._held: list[str] = []
         self._changed = asyncio.Event()
 
+    @property
+    def unsent(self) -> bool:
+        return bool(self._held)
+
     def hold(self, frame: str) -> None:
         self._held.append(frame)
 
