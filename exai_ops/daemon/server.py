@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.protocol import State
 
 from exai_ops.daemon.guard import App
 from exai_ops.settings import Settings
@@ -84,8 +85,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def write_texts(self, texts: Iterable[str]) -> bool:
         """Write text frames at once; False when the other side takes no more for now, or is gone."""
-        if self.disconnected or self.close_sent or not self.writable.is_set():
-            return False
+        if self.conn.state is not State.OPEN or self.transport.is_closing() or not self.writable.is_set():
+            return False  # also between a client's close frame and the end of the connection
         for text in texts:
             self.conn.send_text(text.encode())
         self.transport.write(b"".join(self.conn.data_to_send()))
