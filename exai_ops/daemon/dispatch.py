@@ -267,14 +267,16 @@ class Dispatcher:
         await call.publish(protocol.call_ack(call.request_id, call.tool, call.timeout_s))
         context = CallContext(self._services, call, hold)
         call.writes = context.writes
-        deadline = asyncio.timeout(call.timeout_s)
+        too_late = f"{call.tool} did not end within {call.timeout_s:g} s"
+        loop = asyncio.get_running_loop()
+        # A timer costs a fifth of asyncio.timeout, and so TIMEOUT is a cancellation like the others.
+        timer = loop.call_later(call.timeout_s, call.cancel, protocol.TIMEOUT, too_late)
         try:
-            async with deadline:
-                result = await call.handler.run(context, call.arguments)
-        except TimeoutError:
-            if not deadline.expired():
-                raise  # the tool's own
-            return _error(call, protocol.TIMEOUT, f"{call.tool} did not end within {call.timeout_s:g} s")
+            result = await call.handler.run(context, call.arguments)
+        finally:
+            timer.cancel()
+        if call.cancel_code == protocol.TIMEOUT:  # and the tool took no notice
+            return _cancelled(call, protocol.TIMEOUT)
         return protocol.call_result(call.request_id, result.text, result.structured, result.metadata)
 
     def _first_provider(self, call: Call) -> str | None:
@@ -335,14 +337,10 @@ class Dispatcher:
 
         Writes are applied in order, so when the result is stored the tool's writes are decided.
         """
-        problem: str | None = None
         finished = self._services.storage.finish_call(call.session_id, call.request_id, frame, now)
-        try:
-            async with asyncio.timeout(call.timeout_s):
-                for write in (finished, *call.writes):
-                    problem = await _written(call, write) or problem
-        except TimeoutError:
-            problem = f"the store took longer than {call.timeout_s:g} s"
+        problem = await _written(call, finished)
+        for write in call.writes:
+            problem = await _decided(call, write) or problem
         if problem is None:
             return frame
         _LOG.warning("not stored", error=problem, session=call.session_id, request=call.request_id)
@@ -397,6 +395,17 @@ def _defect(call: Call) -> str:
     """Log the exception that is being handled; its details are not for the client."""
     _LOG.exception("tool failed", tool=call.tool, session=call.session_id, request=call.request_id)
     return _error(call, protocol.EXEC_ERROR, f"{call.tool} failed by a defect; see the daemon's log")
+
+
+async def _decided(call: Call, write: Awaitable[None]) -> str | None:
+    """Why a tool's write failed, or None; a write that is not the store's gets a deadline."""
+    if isinstance(write, asyncio.Future) and write.done():
+        return await _written(call, write)
+    try:
+        async with asyncio.timeout(call.timeout_s):
+            return await _written(call, write)
+    except TimeoutError:
+        return f"a write took longer than {call.timeout_s:g} s"
 
 
 async def _written(call: Call, write: Awaitable[None]) -> str | None:
