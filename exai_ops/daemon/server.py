@@ -25,6 +25,10 @@ UNREAD_MESSAGES = 4
 """Messages of one connection that may wait before its reading is paused."""
 
 
+LINGER_S = 2.0
+"""How long a client that broke the protocol may take to hear why."""
+
+
 class HttpProtocol(HttpToolsProtocol):
     """HTTP with a deadline for each request's header and a limit on open sockets."""
 
@@ -98,12 +102,42 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def send_receive_event_to_app(self) -> None:
         """Queue a message; the reading goes on while few are queued."""
-        if self.read_paused or self.queue.qsize() >= UNREAD_MESSAGES:
-            super().send_receive_event_to_app()
+        data = b"".join(self.frames)
+        self.frames = []
+        if self.close_sent:
             return
-        self.read_paused = True  # so that uvicorn does not pause it
-        super().send_receive_event_to_app()
-        self.read_paused = False
+        if self.curr_msg_data_type == "text":
+            try:
+                self.queue.put_nowait({"type": "websocket.receive", "text": data.decode()})
+            except UnicodeDecodeError:  # RFC 6455 section 8.1; no error of ours, so not in the log as one
+                self.conn.send_close(1007)
+                self.handle_parser_exception()
+                return
+        else:
+            self.queue.put_nowait({"type": "websocket.receive", "bytes": data})
+        if not self.read_paused and self.queue.qsize() > UNREAD_MESSAGES:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def handle_parser_exception(self) -> None:
+        """Close with the code that the parser chose, and read on for a moment.
+
+        A socket that is closed over unread bytes is reset, and the reset may overtake the code.
+        """
+        closing = self.conn.close_sent
+        if self.close_sent or closing is None:
+            return
+        self.close_sent = True
+        self.queue.put_nowait(
+            {"type": "websocket.disconnect", "code": closing.code, "reason": closing.reason}
+        )
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.close_timer = self.loop.call_later(LINGER_S, self.transport.close)
 
 
 class Server(uvicorn.Server):
