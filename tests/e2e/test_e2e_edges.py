@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import signal
-import sqlite3
 import stat
 from pathlib import Path
 
@@ -131,22 +130,6 @@ async def test_a_drain_lets_a_stream_end_and_keeps_what_nobody_hears(
         await again.send("result", request_id="kept")
         assert (await again.result("kept"))["text"]
     assert sim.count("received") == 2
-
-
-async def test_what_cannot_be_journaled_is_not_run(start_daemon: StartDaemon, sim: Simulator) -> None:
-    """Another process holds the database: the call is refused, not run unrecorded."""
-    daemon = start_daemon(urls(sim.base_url))
-    async with joined(daemon.address) as client:
-        other = sqlite3.connect(next(daemon.state_dir.glob("*.sqlite3")), isolation_level=None)
-        try:
-            other.execute("BEGIN IMMEDIATE")
-            refused = await client.chat("r1", "x")
-            assert await client.health(timeout_s=1)
-        finally:
-            other.close()
-        assert error_code(refused) == "EXEC_ERROR"
-        assert sim.count("received") == 0
-        assert (await client.chat("r2", "x"))["text"]
 
 
 async def test_the_semantic_cache_is_asked_for_and_per_session(
