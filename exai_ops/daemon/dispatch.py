@@ -14,17 +14,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import msgspec
 
-from exai_ops.daemon import protocol
+from exai_ops.daemon import outcomes, protocol
 from exai_ops.daemon.call import Call, Sink, digest
 from exai_ops.daemon.context import CallContext, Services
 from exai_ops.daemon.permits import Hold, Ledger
 from exai_ops.daemon.sessions import Session
-from exai_ops.errors import ExaiError, OverCapacity, ProviderTimeout, StorageError, ToolNotFound
+from exai_ops.errors import ExaiError, OverCapacity, StorageError, ToolNotFound
 from exai_ops.logs import get_logger
 from exai_ops.storage.contract import CallRecord
 from exai_ops.tools.api import Tool
@@ -136,7 +136,7 @@ class Dispatcher:
 
     async def _join(self, call: Call, sink: Sink, mark: str, *, stream: bool) -> None:
         if call.digest != mark:
-            await sink.send(_duplicate(call.request_id))
+            await sink.send(outcomes.duplicate(call.request_id))
         elif call.result is not None:
             await sink.send(call.result)
         else:
@@ -160,15 +160,15 @@ class Dispatcher:
             await sink.send(protocol.call_error(request_id, protocol.EXEC_ERROR, str(error)))
             return True
         if known is not None:
-            await sink.send(_kept(known))
+            await sink.send(outcomes.kept(known))
         return known is not None
 
     async def _known(self, session_id: str, request_id: str) -> CallRecord | None:
         """The ended call that the store keeps under this id. Raises StorageError."""
         known = await self._services.storage.find_call(session_id, request_id)
-        if known is None or known.state == "running" or _expired(known, self._settings.result_ttl_s):
+        if known is None or known.state == "running" or outcomes.expired(known, self._settings.result_ttl_s):
             return None
-        if known.result is not None and _code_of(known.result) == protocol.OVER_CAPACITY:
+        if known.result is not None and outcomes.code_of(known.result) == protocol.OVER_CAPACITY:
             return None
         return known
 
@@ -213,19 +213,23 @@ class Dispatcher:
             call.code = protocol.OVER_CAPACITY
             frame = self._refusal(call.request_id, str(refusal), refusal.retry_after_s)
         except asyncio.CancelledError:
-            if call.cancel_code is None and _being_cancelled():
+            if call.cancel_code is None and outcomes.being_cancelled():
                 raise  # by the end of the daemon's task group
-            frame = _defect(call) if call.cancel_code is None else _cancelled(call, call.cancel_code)
+            frame = (
+                outcomes.defect(call)
+                if call.cancel_code is None
+                else outcomes.cancelled(call, call.cancel_code)
+            )
         except ExaiError as error:
-            frame = _failed(call, error)
+            frame = outcomes.refused(call, error)
         except (Exception, SystemExit):  # noqa: BLE001  # the task's boundary: a result whatever happens
-            frame = _defect(call)
+            frame = outcomes.defect(call)
         call.stage = "ending"
         await self._finish(session, call, frame, kept=kept)
 
     async def _answer(self, session: Session, call: Call) -> str:
         if call.cancel_code is not None:
-            return _cancelled(call, call.cancel_code)
+            return outcomes.cancelled(call, call.cancel_code)
         if call.asked_before and (frame := await self._remembered(call)) is not None:
             return frame
         call.handler.arguments.convert(call.arguments)
@@ -246,7 +250,9 @@ class Dispatcher:
         known = await self._known(call.session_id, call.request_id)
         call.replayed = known is not None
         if known is not None:
-            return _kept(known) if known.digest == call.digest else _duplicate(call.request_id)
+            return (
+                outcomes.kept(known) if known.digest == call.digest else outcomes.duplicate(call.request_id)
+            )
         if self.draining:
             raise OverCapacity("the daemon is stopping", retry_after_s=self._settings.retry_after_s)
         return None
@@ -276,7 +282,7 @@ class Dispatcher:
         finally:
             timer.cancel()
         if call.cancel_code == protocol.TIMEOUT:  # and the tool took no notice
-            return _cancelled(call, protocol.TIMEOUT)
+            return outcomes.cancelled(call, protocol.TIMEOUT)
         return protocol.call_result(call.request_id, result.text, result.structured, result.metadata)
 
     def _first_provider(self, call: Call) -> str | None:
@@ -308,7 +314,7 @@ class Dispatcher:
     async def _stored(self, session: Session, request_id: str, mark: str) -> str | None:
         """The kept result of a call, unless its id has come to stand for another."""
         known = await self._services.storage.find_call(session.id, request_id)
-        if known is None or known.digest != mark or _expired(known, self._settings.result_ttl_s):
+        if known is None or known.digest != mark or outcomes.expired(known, self._settings.result_ttl_s):
             return None
         return known.result
 
@@ -338,13 +344,13 @@ class Dispatcher:
         Writes are applied in order, so when the result is stored the tool's writes are decided.
         """
         finished = self._services.storage.finish_call(call.session_id, call.request_id, frame, now)
-        problem = await _written(call, finished)
+        problem = await outcomes.written(call, finished)
         for write in call.writes:
-            problem = await _decided(call, write) or problem
+            problem = await outcomes.decided(call, write) or problem
         if problem is None:
             return frame
         _LOG.warning("not stored", error=problem, session=call.session_id, request=call.request_id)
-        return _with_warning(frame, f"this answer was not stored: {problem}")
+        return outcomes.with_warning(frame, f"this answer was not stored: {problem}")
 
     def _account(self, call: Call, frame: str) -> None:
         duration_s = time.monotonic() - call.started_at
@@ -369,102 +375,3 @@ class Dispatcher:
         seconds = self._settings.retry_after_s if retry_after_s is None else retry_after_s
         whole = int(seconds) if seconds == int(seconds) else seconds
         return protocol.call_error(request_id, protocol.OVER_CAPACITY, message, retry_after=whole)
-
-
-def _error(call: Call, code: str, message: str, **details: Any) -> str:
-    call.code = code
-    after_s = round(time.monotonic() - call.started_at, 3)
-    return protocol.call_error(call.request_id, code, message, after_s=after_s, **details)
-
-
-def _cancelled(call: Call, code: str) -> str:
-    """A cancellation that was asked for is an outcome."""
-    task = asyncio.current_task()
-    while task is not None and task.cancelling():
-        task.uncancel()
-    return _error(call, code, call.cancel_message)
-
-
-def _being_cancelled() -> bool:
-    """Whether a CancelledError is meant for this task, and not left over from one that it waited for."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-def _defect(call: Call) -> str:
-    """Log the exception that is being handled; its details are not for the client."""
-    _LOG.exception("tool failed", tool=call.tool, session=call.session_id, request=call.request_id)
-    return _error(call, protocol.EXEC_ERROR, f"{call.tool} failed by a defect; see the daemon's log")
-
-
-async def _decided(call: Call, write: Awaitable[None]) -> str | None:
-    """Why a tool's write failed, or None; a write that is not the store's gets a deadline."""
-    if isinstance(write, asyncio.Future) and write.done():
-        return await _written(call, write)
-    try:
-        async with asyncio.timeout(call.timeout_s):
-            return await _written(call, write)
-    except TimeoutError:
-        return f"a write took longer than {call.timeout_s:g} s"
-
-
-async def _written(call: Call, write: Awaitable[None]) -> str | None:
-    """Await a write, whoever made it; why it failed, or None."""
-    try:
-        await write
-    except StorageError as error:
-        return str(error)
-    except (Exception, asyncio.CancelledError) as error:  # a tool's own awaitable
-        if isinstance(error, asyncio.CancelledError) and _being_cancelled():
-            raise
-        _LOG.exception("write failed", tool=call.tool, session=call.session_id, request=call.request_id)
-        return "a write failed by a defect; see the daemon's log"
-    return None
-
-
-def _failed(call: Call, error: ExaiError) -> str:
-    code = protocol.TIMEOUT if isinstance(error, ProviderTimeout) else protocol.EXEC_ERROR
-    known = {name: getattr(error, name, None) for name in ("hint", "provider", "status", "retry_after_s")}
-    details = {name: value for name, value in known.items() if value is not None}
-    return _error(call, code, str(error), kind=type(error).__name__, **details)
-
-
-def _with_warning(frame: str, warning: str) -> str:
-    known = msgspec.json.decode(frame)
-    return protocol.encode(known | {"metadata": known.get("metadata", {}) | {"warning": warning}})
-
-
-def _duplicate(request_id: str) -> str:
-    message = "this request_id stands for another call of this session; use a new one"
-    return protocol.call_error(request_id, protocol.DUPLICATE, message, original_request_id=request_id)
-
-
-def _kept(known: CallRecord) -> str:
-    """The stored result, or what is known of a call that has none."""
-    if known.result is not None:
-        return known.result
-    return protocol.call_error(
-        known.request_id,
-        protocol.INTERRUPTED,
-        f"the daemon ended while {known.tool} was at work; whether the provider answered is not known",
-        tool=known.tool,
-        accepted_at=known.accepted_at,
-    )
-
-
-class _Error(msgspec.Struct):
-    code: str = ""
-
-
-class _Outcome(msgspec.Struct):
-    error: _Error | None = None
-
-
-def _code_of(frame: str) -> str | None:
-    """The error code of a result frame, None for a good one."""
-    outcome = msgspec.json.decode(frame, type=_Outcome)
-    return None if outcome.error is None else outcome.error.code
-
-
-def _expired(known: CallRecord, ttl_s: float) -> bool:
-    return known.finished_at is not None and known.finished_at < time.time() - ttl_s
