@@ -335,6 +335,7 @@ class Dispatcher:
         await call.publish(frame)
         if not call.replayed:
             self._account(call, frame)
+        call.entry = None  # it names the call as its owner: a circle that would keep all that the call holds
         if not self._running:
             self._idle.set()
 

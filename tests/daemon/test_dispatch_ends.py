@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from exai_ops.daemon import protocol
+from exai_ops.daemon.call import Call
 from exai_ops.daemon.protocol import CallTool
 from exai_ops.providers.simulator import parse_fault
 from exai_ops.storage.contract import SessionRecord
@@ -48,6 +50,24 @@ async def shaky(opened: Opened, store: Any) -> AsyncIterator[House]:
     """A house whose store the test can spoil."""
     async with opened(storage=store) as made:
         yield made
+
+
+async def test_an_ended_call_is_not_left_to_the_collector(house: House) -> None:
+    """The daemon's collector runs so seldom that what waits for it counts as leaked."""
+    gc.collect()
+    gc.disable()
+    try:
+        house.call("chat", "good", prompt="x" * 100_000, stream=True)
+        house.call("chat", "too-long", prompt="x" * 4_000_000)
+        house.call("version", "plain")
+        for request_id in ("good", "too-long", "plain"):
+            await house.line.result(request_id)
+        await house.idle()
+        await turns()
+        left = [found for found in gc.get_objects() if isinstance(found, Call)]
+        assert not [call.request_id for call in left if call.session_id == house.session.id]
+    finally:
+        gc.enable()
 
 
 async def only_result(house: House, request_id: str = "r1") -> Any:
