@@ -200,6 +200,17 @@ async def test_status_tells_what_runs(start_daemon: StartDaemon, sim: Simulator)
     assert "text or json" in unknown.stderr
 
 
+async def test_status_does_not_let_a_request_drive_the_terminal(
+    start_daemon: StartDaemon, sim: Simulator
+) -> None:
+    sim.faults(all="stall=30")
+    daemon = start_daemon(urls(sim.base_url))
+    async with joined(daemon.address) as client:
+        await client.accepted("\x1b]0;x\x07\nholds", "chat", {"prompt": "x"})
+        done = await asyncio.to_thread(daemon.exai, "status")
+    assert "chat \\x1b]0;x\\x07\\nholds for" in done.stdout
+
+
 async def test_status_of_a_daemon_that_is_not_well(start_daemon: StartDaemon, sim: Simulator) -> None:
     sim.faults(all="status=503")
     daemon = start_daemon({**urls(sim.base_url), "EXAI_PROVIDER_ATTEMPTS": "1", "EXAI_BREAKER_FAILURES": "1"})
