@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from exai_ops.daemon import gauges, housekeeping, runstate
+from exai_ops.daemon.call import Call
 from exai_ops.daemon.core import Daemon
 from exai_ops.daemon.guard import App
 from exai_ops.daemon.http import application
@@ -171,10 +172,11 @@ async def drain(daemon: Daemon, signals: Signals) -> None:
     """Finish what was accepted, for a while; cut the rest and say so."""
     daemon.state = "draining"
     daemon.dispatcher.draining = True
-    waiting = len(daemon.dispatcher.running)
-    _LOG.info("draining", calls=waiting, at_most_s=daemon.settings.drain_s)
+    accepted = daemon.dispatcher.running
+    _LOG.info("draining", calls=len(accepted), at_most_s=daemon.settings.drain_s)
     idle = asyncio.ensure_future(daemon.dispatcher.idle())
     forced = asyncio.ensure_future(signals.force.wait())
+    cut: list[Call] = []
     try:
         await asyncio.wait(
             {idle, forced}, timeout=daemon.settings.drain_s, return_when=asyncio.FIRST_COMPLETED
@@ -188,7 +190,8 @@ async def drain(daemon: Daemon, signals: Signals) -> None:
         idle.cancel()
         forced.cancel()
     left = daemon.dispatcher.running
-    _LOG.info("drained", finished=waiting - len(left), left=len(left))
+    finished = {*accepted} - {*cut, *left}
+    _LOG.info("drained", finished=len(finished), cut=len(cut), left=len(left))
     if left:
         _LOG.error("tools that do not end when told", tools=sorted({call.tool for call in left}))
         end_within(CUT_S, signals.received or signal.SIGTERM)
