@@ -23,14 +23,17 @@ SPARE_CONNECTIONS = 64
 """Beyond the limit of WebSocket connections: for health, metrics, and to say 1008 to one too many."""
 UNREAD_MESSAGES = 4
 """Messages of one connection that may wait before its reading is paused."""
-
+MAX_HEADER_BYTES = 64 * 1024
+"""Of a request's line and header, beyond what one read of the socket brings; the parser has no limit."""
+BODY_DEADLINES = 3
+"""How many times as long as its header a request's body may take."""
 
 LINGER_S = 2.0
 """How long a client that broke the protocol may take to hear why."""
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """HTTP with a deadline for each request's header and a limit on open sockets."""
+    """HTTP with deadlines for each request's header and body, and limits on headers and open sockets."""
 
     header_timeout_s: ClassVar[float] = 10.0
     max_sockets: ClassVar[int] = 1000
@@ -38,12 +41,23 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._header_timer: asyncio.TimerHandle | None = None
+        self._body_timer: asyncio.TimerHandle | None = None
         if len(self.connections) > self.max_sockets:
             transport.abort()
         else:
             self._await_header()
 
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser; it keeps a header of any size in memory, so here its size is watched."""
+        timer = self._header_timer
+        super().data_received(data)
+        if timer is not None and timer is self._header_timer:
+            self._header_bytes += len(data)
+            if self._header_bytes > MAX_HEADER_BYTES and not self.transport.is_closing():
+                self.send_400_response("Request header too large.")
+
     def _await_header(self) -> None:
+        self._header_bytes = 0
         self._header_timer = self.loop.call_later(self.header_timeout_s, self._too_late)
 
     def _too_late(self) -> None:
@@ -57,17 +71,34 @@ class HttpProtocol(HttpToolsProtocol):
             self._await_header()
 
     def on_headers_complete(self) -> None:
-        self._stop_timer()
+        self._stop_timers()
         super().on_headers_complete()
+        self._body_timer = self.loop.call_later(BODY_DEADLINES * self.header_timeout_s, self._too_late)
+
+    def on_message_complete(self) -> None:
+        self._stop_timers()
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection on; what the WebSocket's parser does not take it would keep, unanswered."""
+        self._stop_timers()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.send_400_response("An upgrade must wait for the answer before it.")
+            return
+        super().handle_websocket_upgrade()
+        protocol = self.transport.get_protocol()
+        if isinstance(protocol, WebSocketProtocol) and not protocol.handshake_initiated:
+            self.send_400_response("Invalid WebSocket handshake.")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
+        self._stop_timers()
         super().connection_lost(exc)
 
-    def _stop_timer(self) -> None:
-        if self._header_timer is not None:
-            self._header_timer.cancel()
-            self._header_timer = None
+    def _stop_timers(self) -> None:
+        for timer in (self._header_timer, self._body_timer):
+            if timer is not None:
+                timer.cancel()
+        self._header_timer = self._body_timer = None
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -99,6 +130,12 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def abort(self) -> None:
         """Drop the connection at once."""
         self.transport.abort()
+
+    def handle_ping(self) -> None:
+        """Answer, unless the other side reads nothing: its pongs would pile up here."""
+        pong = b"".join(self.conn.data_to_send())
+        if self.writable.is_set():
+            self.transport.write(pong)
 
     def send_receive_event_to_app(self) -> None:
         """Queue a message; the reading goes on while few are queued."""
