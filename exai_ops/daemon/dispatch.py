@@ -155,7 +155,7 @@ class Dispatcher:
     async def _replay(self, session: Session, sink: Sink, request_id: str) -> bool:
         """Send what the store knows of a call; False when it knows nothing."""
         try:
-            known = await self._known(session.id, request_id)
+            known = await self._known(session, request_id)
         except StorageError as error:
             await sink.send(protocol.call_error(request_id, protocol.EXEC_ERROR, str(error)))
             return True
@@ -163,9 +163,11 @@ class Dispatcher:
             await sink.send(outcomes.kept(known))
         return known is not None
 
-    async def _known(self, session_id: str, request_id: str) -> CallRecord | None:
-        """The ended call that the store keeps under this id. Raises StorageError."""
-        known = await self._services.storage.find_call(session_id, request_id)
+    async def _known(self, session: Session, request_id: str) -> CallRecord | None:
+        """The ended call that is kept under this id. Raises StorageError."""
+        known = session.unstored.get(request_id)
+        if known is None:
+            known = await self._services.storage.find_call(session.id, request_id)
         if known is None or known.state == "running" or outcomes.expired(known, self._settings.result_ttl_s):
             return None
         if known.result is not None and outcomes.code_of(known.result) == protocol.OVER_CAPACITY:
@@ -230,7 +232,7 @@ class Dispatcher:
     async def _answer(self, session: Session, call: Call) -> str:
         if call.cancel_code is not None:
             return outcomes.cancelled(call, call.cancel_code)
-        if call.asked_before and (frame := await self._remembered(call)) is not None:
+        if call.asked_before and (frame := await self._remembered(session, call)) is not None:
             return frame
         call.handler.arguments.convert(call.arguments)
         call.announce(protocol.progress(call.request_id, call.tool, time.time(), protocol.ACCEPTED_NOTE))
@@ -245,9 +247,9 @@ class Dispatcher:
             call.entry = hold.entry
             return await self._execute(call, hold)
 
-    async def _remembered(self, call: Call) -> str | None:
+    async def _remembered(self, session: Session, call: Call) -> str | None:
         """What is kept under the call's id; None when it has to run."""
-        known = await self._known(call.session_id, call.request_id)
+        known = await self._known(session, call.request_id)
         call.replayed = known is not None
         if known is not None:
             return (
@@ -324,7 +326,7 @@ class Dispatcher:
         """Keep the result, then send it; a store that refuses does not keep it from its client."""
         now = time.time()
         if call.accepted_at is not None:
-            frame = await self._keep(call, frame, now)
+            frame = await self._keep(session, call, frame, now)
         if kept and call.accepted_at is not None:
             session.finished[call.request_id] = now
         session.calls.pop(call.request_id, None)
@@ -339,19 +341,23 @@ class Dispatcher:
         if not self._running:
             self._idle.set()
 
-    async def _keep(self, call: Call, frame: str, now: float) -> str:
+    async def _keep(self, session: Session, call: Call, frame: str, now: float) -> str:
         """Store the result; the frame, with a warning if it or the tool's writes were not stored.
 
         Writes are applied in order, so when the result is stored the tool's writes are decided.
         """
+        session.unstored.pop(call.request_id, None)
         finished = self._services.storage.finish_call(call.session_id, call.request_id, frame, now)
-        problem = await outcomes.written(call, finished)
+        refused = problem = await outcomes.written(call, finished)
         for write in call.writes:
             problem = await outcomes.decided(call, write) or problem
         if problem is None:
             return frame
         _LOG.warning("not stored", error=problem, session=call.session_id, request=call.request_id)
-        return outcomes.with_warning(frame, f"this answer was not stored: {problem}")
+        frame = outcomes.with_warning(frame, f"this answer was not stored: {problem}")
+        if refused is not None and call.code != protocol.OVER_CAPACITY:
+            session.keep_unstored(outcomes.unstored(call, frame, self._daemon_id, now))
+        return frame
 
     def _account(self, call: Call, frame: str) -> None:
         duration_s = time.monotonic() - call.started_at

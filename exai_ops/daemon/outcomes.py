@@ -103,6 +103,21 @@ def kept(known: CallRecord) -> str:
     )
 
 
+def unstored(call: Call, frame: str, daemon_id: str, now: float) -> CallRecord:
+    """What the store would keep of an ended call, had it taken it."""
+    return CallRecord(
+        session_id=call.session_id,
+        request_id=call.request_id,
+        tool=call.tool,
+        digest=call.digest,
+        daemon=daemon_id,
+        accepted_at=call.accepted_at or now,
+        state="done",
+        finished_at=now,
+        result=frame,
+    )
+
+
 class _Error(msgspec.Struct):
     code: str = ""
 

@@ -569,6 +569,23 @@ async def test_a_store_that_fails_at_the_end(shaky: House, store: Any, failing: 
     assert "not stored" in result["metadata"]["warning"]
 
 
+@pytest.mark.parametrize("recovers", [True, False])
+async def test_a_result_that_was_not_stored_is_kept_and_not_asked_for_again(
+    shaky: House, store: Any, recovers: bool
+) -> None:
+    store.failing = {"finish_call"}
+    shaky.call("chat", prompt="hello", detach=True)
+    result = await only_result(shaky)
+    store.failing = set() if recovers else {"finish_call", "accept_call", "find_call"}
+    shaky.fetch()
+    assert await shaky.line.result(nth=2) == result
+    shaky.call("chat", prompt="hello")
+    assert await shaky.line.result(nth=3) == result
+    shaky.call("chat", prompt="other")
+    assert (await shaky.line.error(nth=4))["code"] == "DUPLICATE"
+    assert shaky.sim.state.total("received") == 1
+
+
 async def test_a_store_that_fails_at_a_replay(shaky: House, store: Any) -> None:
     shaky.call("quick")
     await only_result(shaky)

@@ -101,9 +101,11 @@ def test_ended_calls_are_forgotten_in_time(storage: SQLiteStorage) -> None:
     session.answers = {"a": "old", "b": "new", "c": "running"}
     running: Any = object()
     session.calls["running"] = running
+    session.unstored = {"old": running, "new": running}
     session.forget_before(20.0)
     assert list(session.finished) == ["edge", "new"]
     assert session.answers == {"b": "new", "c": "running"}
+    assert list(session.unstored) == ["new"]
 
 
 def protocol_record() -> Any:
