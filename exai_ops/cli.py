@@ -21,27 +21,15 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Final
 
-import typer
-from typer.core import TyperGroup
-
-import exai_ops
-from exai_ops.commands.app import new_app
+from exai_ops.commands.entry import Entry
 from exai_ops.commands.terminal import visible
 from exai_ops.errors import ExaiError, SettingsError
 
 EXIT_BUG: Final = 70
 EXIT_INTERRUPTED: Final = 130
 EXIT_PIPE: Final = 141
-
-
-class Entry(NamedTuple):
-    """Where a command lives: ``attribute`` of ``module`` is its function, or its typer app."""
-
-    module: str
-    attribute: str
-    help: str
 
 
 COMMANDS: Final[Mapping[str, Entry]] = {
@@ -52,67 +40,20 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "sim": Entry("exai_ops.commands.sim", "sim", "Serve simulated providers, with faults on demand."),
     "mcp": Entry("exai_ops.commands.mcp", "mcp", "Bridge MCP over stdio to the running daemon."),
     "settings": Entry("exai_ops.commands.settings", "settings", "Check, show and document the settings."),
+    "env": Entry("exai_ops.commands.env.app", "env", "Check, explain, compare and mend environment files."),
     "version": Entry("exai_ops.commands.version", "version", "Print the versions in use."),
 }
-
-
-class LazyGroup(TyperGroup):
-    """A group that lists its commands from ``COMMANDS`` and imports one when it is run.
-
-    Contexts and formatters are ``Any``: their classes live in ``typer._click``, which is private, and
-    ``typer.Context`` is a subclass of what a group is handed.
-    """
-
-    def __init__(self, **attrs: Any) -> None:
-        super().__init__(**attrs)
-        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment]  # names, for the suggestions
-
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
-        entry = COMMANDS.get(cmd_name)
-        return None if entry is None else _load(cmd_name, entry)
-
-    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
-
-
-def _load(name: str, entry: Entry) -> Any:
-    target = getattr(importlib.import_module(entry.module), entry.attribute)
-    if not isinstance(target, typer.Typer):
-        app = new_app()
-        app.command(name)(target)
-        target = app
-    command = typer.main.get_command(target)
-    command.name = name
-    return command
-
-
-app = new_app(cls=LazyGroup, no_args_is_help=True)
-
-
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"exai {exai_ops.__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """Operations toolkit of a daemon that serves AI tools over Kimi and GLM."""
+QUICK: Final[Mapping[tuple[str, ...], str]] = {("env", "check"): "exai_ops.commands.env.checking"}
+"""Modules whose ``quickly(args)`` does what the command does, or gives None where typer must see to it:
+the import of typer is half of what such a command takes.
+"""
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; ``args`` default to the process's own."""
     _open_closed_streams()
     try:
-        code = _invoke(sys.argv[1:] if args is None else list(args))
+        code = _run(sys.argv[1:] if args is None else list(args))
         sys.stdout.flush()
     except BrokenPipeError:
         _drop_stdout()
@@ -136,42 +77,28 @@ def _open_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
-def _invoke(args: list[str]) -> int:
-    """Run a command by the two steps of click's own ``main``, whose other half would turn a broken pipe
-    into 1, an interrupt into a plain Exit, and every error into its own print.
-    """
-    command = typer.main.get_command(app)
+def _run(args: list[str]) -> int:
+    """The exit code of a command; one of ``QUICK`` is run without typer when its arguments are plain."""
     try:
-        with command.make_context("exai", args) as ctx:
-            result = command.invoke(ctx)
-            return result if isinstance(result, int) else 0
-    except typer.Exit as done:
-        return done.exit_code
-    except typer.Abort:
-        return EXIT_INTERRUPTED
+        quick = QUICK.get(tuple(args[:2]))
+        done = None if quick is None else importlib.import_module(quick).quickly(args[2:])
+        if done is not None:
+            return int(done)
+        from exai_ops.commands.root import invoke
+
+        return invoke(args, COMMANDS)
     except ExaiError as error:
         report(error)
         return error.exit_code
-    except Exception as error:
-        if not hasattr(error, "format_message"):
-            raise
-        return _usage(error)
-
-
-def _usage(error: Any) -> int:
-    """Show an error of the command line parser: its classes are private, its ``show`` is not."""
-    show = getattr(error, "show", None)
-    show() if show else typer.echo(f"exai: error: {error.format_message()}", err=True)
-    return int(error.exit_code)
 
 
 def report(error: ExaiError) -> None:
     """Write a failure to stderr: a line per problem, and what to do."""
     problems = error.problems if isinstance(error, SettingsError) else [error.message]
     for problem in problems:
-        typer.echo(f"exai: error: {_one_line(problem)}", err=True)
+        sys.stderr.write(f"exai: error: {_one_line(problem)}\n")
     if error.hint:
-        typer.echo(f"hint: {_one_line(error.hint)}", err=True)
+        sys.stderr.write(f"hint: {_one_line(error.hint)}\n")
 
 
 def _one_line(text: str) -> str:

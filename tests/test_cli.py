@@ -17,7 +17,8 @@ import typer
 
 import exai_ops
 from exai_ops import cli
-from exai_ops.cli import COMMANDS, Entry, main
+from exai_ops.cli import COMMANDS, main
+from exai_ops.commands.entry import Entry
 from exai_ops.errors import CouldNotLook, ExaiError, SettingsError, ToolNotFound, UsageError
 
 ROOT = Path(__file__).parent.parent

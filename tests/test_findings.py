@@ -105,7 +105,8 @@ def test_json_comes_back_whole(found: list[Finding]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("jsn", "did you mean json?"), ("xml", "one of text, short, json")]
+    ("name", "hint"),
+    [("jsn", "did you mean json?"), ("xml", "one of text, short, json, github, sarif, junit")],
 )
 def test_an_unknown_format_is_a_usage_error(name: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -283,11 +284,17 @@ def test_every_variable_has_a_comment_and_a_section() -> None:
 
 
 def test_the_environment_is_read_in_settings_alone() -> None:
-    pattern = re.compile(r"os\.environ|os\.getenv|from os import .*(environ|getenv)")
+    names = {"environ", "environb", "getenv", "getenvb"}
+
+    def reads(node: ast.AST) -> bool:
+        if isinstance(node, ast.ImportFrom) and node.module == "os":
+            return not names.isdisjoint(alias.name for alias in node.names)
+        return isinstance(node, ast.Attribute) and ast.unparse(node).removeprefix("os.") in names
+
     readers = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "exai_ops").rglob("*.py")
-        if pattern.search(path.read_text(encoding="utf-8"))
+        if any(reads(node) for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
     }
     assert readers == {"exai_ops/settings/reading.py"}
 

@@ -24,7 +24,7 @@ EnvFile = Annotated[
 @settings.command()
 def check(
     env_file: EnvFile = None,
-    format: Annotated[str, typer.Option(help="text, short or json.")] = "text",  # noqa: A002
+    format: Annotated[str, typer.Option(help="text, short, json, github, sarif or junit.")] = "text",  # noqa: A002
     fail_on: Annotated[str, typer.Option(help="Least status that fails: info, warning, error.")] = "error",
 ) -> None:
     """Say everything that is wrong with the settings."""

@@ -8,7 +8,10 @@ from typing import Final
 
 from exai_ops.errors import UsageError
 from exai_ops.findings import Finding
+from exai_ops.render.as_github import as_github
 from exai_ops.render.as_json import as_json
+from exai_ops.render.as_junit import as_junit
+from exai_ops.render.as_sarif import as_sarif
 from exai_ops.render.as_short import as_short
 from exai_ops.render.as_text import as_text
 
@@ -16,6 +19,9 @@ RENDERERS: Final[Mapping[str, Callable[[Sequence[Finding]], str]]] = {
     "text": as_text,
     "short": as_short,
     "json": as_json,
+    "github": as_github,
+    "sarif": as_sarif,
+    "junit": as_junit,
 }
 
 

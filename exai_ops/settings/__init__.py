@@ -6,7 +6,7 @@ model, once, in the command that needs it; ``env_example`` writes the documented
 
 from exai_ops.settings.example import env_example
 from exai_ops.settings.model import VARIABLES, Settings, is_loopback
-from exai_ops.settings.reading import Problem, Sources, environment, examine, load, secrets_in, sources
+from exai_ops.settings.reading import Problem, Sources, environment, examine, load, secrets_in, shell, sources
 from exai_ops.settings.variable import BadValue, Secret, Variable
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "is_loopback",
     "load",
     "secrets_in",
+    "shell",
     "sources",
 ]

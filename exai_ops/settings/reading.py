@@ -196,6 +196,11 @@ def environment(env_file: Path | None = None) -> dict[str, str]:
     return sources(env_file).merged
 
 
+def shell() -> dict[str, str]:
+    """The process's environment alone, for what judges environments and not just uses one."""
+    return dict(os.environ)
+
+
 def secrets_in(environ: Mapping[str, str] | None = None) -> list[str]:
     """Every secret value that a mapping (or else the process) sets, usable or not."""
     environ = os.environ if environ is None else environ

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -41,6 +40,8 @@ class Secret:
 
     def matches(self, other: str) -> bool:
         """Whether ``other`` is the same value, in constant time; any text may be asked about."""
+        import hmac  # OpenSSL comes with it
+
         return hmac.compare_digest(_octets(self._value), _octets(other))
 
     def __bool__(self) -> bool:

@@ -1,0 +1,121 @@
+"""``exai env check`` without typer: its options as values, what it does with them, the quick way to them."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from exai_ops.errors import UsageError
+from exai_ops.findings import exit_code, parse_fail_on
+
+if TYPE_CHECKING:
+    from exai_ops.env.rules.table import Rule
+
+
+class Options(NamedTuple):
+    """The options of the command, under their names there; those that may be repeated are tuples."""
+
+    example: str | None = None
+    live: str | None = None
+    compose: tuple[str, ...] = ()
+    env_file: str | None = None
+    format: str = "text"
+    fail_on: str = "error"
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    list_rules: bool = False
+    explain: str | None = None
+    baseline: str | None = None
+    write_baseline: bool = False
+
+
+def quickly(args: Sequence[str]) -> int | None:
+    """Run the command, or None when its arguments are for typer: help, a mistake, or anything unusual."""
+    options = parse(args)
+    if options is None:
+        return None
+    gc.disable()  # nothing here is cyclic garbage worth the tenth of the time that looking for it takes
+    try:
+        return run(options)
+    finally:
+        gc.enable()
+
+
+def parse(args: Sequence[str]) -> Options | None:
+    """Options from plain arguments, ``--name value`` and ``--name=value``; None for any other."""
+    names = {f"--{name.replace('_', '-')}": name for name in Options._fields}
+    given: dict[str, Any] = {}
+    left = list(reversed(args))
+    while left:
+        option, equals, value = left.pop().partition("=")
+        name = names.get(option)
+        if name is None:
+            return None
+        default = Options._field_defaults[name]
+        if default is False:
+            if equals:
+                return None
+            given[name] = True
+            continue
+        value = value if equals else left.pop() if left else "-"
+        if not equals and value.startswith("-"):
+            return None
+        given[name] = (*given.get(name, ()), value) if default == () else value
+    return Options(**given)
+
+
+def run(options: Options) -> int:
+    """Do it, and the exit code."""
+    from exai_ops.env.rules import RULES
+    from exai_ops.env.runner import select
+
+    chosen = select(RULES, only=_split(options.only), skip=_split(options.skip))
+    if options.list_rules or options.explain is not None:
+        return _tell(chosen, options.explain)
+    return _judge(chosen, options)
+
+
+def _tell(chosen: Sequence[Rule], code: str | None) -> int:
+    from exai_ops.env.rules import RULES
+    from exai_ops.env.rules.listing import explained, listed
+    from exai_ops.env.runner import rule_of
+
+    print(listed(chosen) if code is None else explained(rule_of(RULES, code)), end="")
+    return 0
+
+
+def _judge(chosen: Sequence[Rule], options: Options) -> int:
+    from exai_ops.env import baseline
+    from exai_ops.env.config import read_config
+    from exai_ops.env.find import find
+    from exai_ops.env.gather import gather
+    from exai_ops.env.rules import RULES
+    from exai_ops.env.runner import Leave, run
+    from exai_ops.render import renderer
+
+    render, least = renderer(options.format), parse_fail_on(options.fail_on)
+    base = None if options.baseline is None else Path(options.baseline)
+    if options.write_baseline and base is None:
+        raise UsageError("--write-baseline needs --baseline FILE", hint="name the file to write")
+    here = Path()
+    found = find(here, example=options.example, live=options.live, compose=options.compose)
+    seen = gather(here, found, read_config(here), env_file=options.env_file)
+    leave = Leave(
+        suppressions=seen.suppressions,
+        known=None if base is None or options.write_baseline else baseline.read(base),
+        baseline=str(base),
+        codes=frozenset(rule.code for rule in RULES),
+    )
+    findings = run(chosen, seen.context, leave)
+    if options.write_baseline and base is not None:
+        baseline.write(base, findings)
+        return 0
+    print(render(findings), end="")
+    return exit_code(findings, fail_on=least)
+
+
+def _split(texts: Sequence[str]) -> list[str]:
+    """Codes, each option one or several with commas between."""
+    return [part.strip() for text in texts for part in text.split(",") if part.strip()]

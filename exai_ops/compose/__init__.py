@@ -1,0 +1,1 @@
+"""Compose files: services, env files, interpolation, rules."""

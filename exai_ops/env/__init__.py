@@ -1,0 +1,1 @@
+"""Dotenv files: a lossless model, what each reader sees, rules, diff, sync."""

@@ -1,0 +1,183 @@
+"""Mends what has one right answer, whatever the values mean; every fix names the rule that it satisfies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from exai_ops.env.document import parse
+from exai_ops.env.model import Assignment, Document, Node
+from exai_ops.errors import CouldNotLook
+
+BOM: Final = "ENV101"
+LINE_ENDS: Final = "ENV103"
+COMMENT_AS_VALUE: Final = "ENV104"
+TRAILING_SPACE: Final = "ENV105"
+SPACED: Final = "ENV114"
+LAST_NEWLINE: Final = "ENV115"
+DUPLICATE: Final = "ENV003"
+CODES: Final = (DUPLICATE, BOM, LINE_ENDS, COMMENT_AS_VALUE, TRAILING_SPACE, SPACED, LAST_NEWLINE)
+
+Leave: TypeAlias = Callable[[str, int, str | None], bool]  # by code, line and key
+
+_STRICT: Final = frozenset({"bash", "docker-run", "compose-raw"})  # they take no space around the equals sign
+_LINE_END: Final = re.compile(r"\r\n|\n")
+_LONE_CR: Final = re.compile(r"\r(?!\n)")
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """One thing mended: the rule, the line (from 1) of the file as it was, and what was done."""
+
+    code: str
+    line: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fixed:
+    """The new document, and what was mended, by line."""
+
+    document: Document
+    fixes: tuple[Fix, ...] = ()
+
+
+def fix(
+    document: Document,
+    *,
+    readers: Collection[str] = (),
+    codes: Collection[str] = CODES,
+    leave: Leave | None = None,
+) -> Fixed:
+    """The document with what ``codes`` name mended; no key gets another value.
+
+    Space around ``=`` is removed when one of ``readers`` would stumble over it. ``leave`` tells what
+    somebody wants to be as it is. Raises CouldNotLook when the file cannot be mended line by line.
+    """
+    wanted = set(codes) - ({SPACED} if _STRICT.isdisjoint(readers) else set())
+    fixes: list[Fix] = []
+    text = "".join(_texts(document, wanted, fixes, leave or _nothing))
+    if document.bom and BOM in wanted and not (leave or _nothing)(BOM, 1, None):
+        fixes.insert(0, Fix(BOM, 1, "removed the byte order mark"))
+    elif document.bom:
+        text = "\ufeff" + text
+    mended = parse(text.encode("utf-8", "surrogateescape"), document.path)
+    _prove(document, mended)
+    return Fixed(document=mended, fixes=tuple(fixes))
+
+
+def _nothing(code: str, line: int, key: str | None) -> bool:  # noqa: ARG001
+    return False
+
+
+def _texts(document: Document, codes: Collection[str], fixes: list[Fix], leave: Leave) -> Iterator[str]:
+    """The nodes' new texts; what was done is noted in ``fixes``."""
+    seen: dict[str, int] = {}
+    repeatable = _repeatable(document) if DUPLICATE in codes else frozenset()
+    mixed = LINE_ENDS in codes and _is_mixed(document)
+    for index, node in enumerate(document.nodes):
+        raw = node.raw
+        key = node.key if isinstance(node, Assignment) else None
+        wanted = {code for code in codes if not leave(code, node.line, key)}
+        if isinstance(node, Assignment):
+            once = DUPLICATE in wanted and key in repeatable
+            raw = _assignment(document, node, wanted, fixes, seen if once else {})
+        if mixed and LINE_ENDS in wanted:
+            raw = _even(document, node, raw, fixes)
+        last = bool(raw) and index == len(document.nodes) - 1
+        if LAST_NEWLINE in wanted and last and not raw.endswith(("\n", "\r")):
+            fixes.append(Fix(LAST_NEWLINE, node.line, "ended the last line"))
+            raw += document.newline
+        yield raw
+
+
+def _repeatable(document: Document) -> frozenset[str]:
+    """Keys whose assignments all give the same value, so that a line that is there twice says nothing new.
+
+    Not those that expand something, which may have changed in between.
+    """
+    return frozenset(
+        key
+        for key, all_of in document.index.items()
+        if len({_LINE_END.sub("\n", a.written) for a in all_of}) == 1
+        and not re.search(r"[$`\\]", all_of[0].written)
+    )
+
+
+def _is_mixed(document: Document) -> bool:
+    """Whether lines end in two ways; not when a CR stands alone, which some readers take for a character."""
+    if any(_LONE_CR.search(node.raw) for node in document.nodes):
+        return False
+    return len({end for node in document.nodes for end in _LINE_END.findall(node.raw)}) > 1
+
+
+def _even(document: Document, node: Node, raw: str, fixes: list[Fix]) -> str:
+    even = _LINE_END.sub(document.newline, raw)
+    if even != raw:
+        name = {"\n": "LF", "\r\n": "CR LF"}[document.newline]
+        fixes.append(Fix(LINE_ENDS, node.line, f"ended the line with {name} like most"))
+    return even
+
+
+def _assignment(
+    document: Document, node: Assignment, wanted: Collection[str], fixes: list[Fix], seen: dict[str, int]
+) -> str:
+    """An assignment's text with what is wanted mended; nothing of it when ``seen`` has the line already."""
+    end = node.raw[len(node.raw.rstrip("\r\n")) :]
+    above, line, done = _mended(node, wanted)
+    first = seen.setdefault(_LINE_END.sub("\n", line.strip()), node.line)
+    comment = f"{above}{end or document.newline}" if above else ""
+    if first == node.line:
+        fixes += done
+        return f"{comment}{line}{end}"
+    message = f"removed {node.key}, which line {first} has just so"
+    fixes += [*(fix for fix in done if fix.code == COMMENT_AS_VALUE), Fix(DUPLICATE, node.line, message)]
+    return comment
+
+
+def _mended(node: Assignment, wanted: Collection[str]) -> tuple[str, str, list[Fix]]:
+    """The comment that goes above an assignment, its own text without the line end, and what was done."""
+    body = node.raw.rstrip("\r\n")
+    name = body[: node.column - 1 + len(node.key)]
+    separator, rest = node.separator, body[len(name) + len(node.separator) :]
+    above, done = "", []
+    if COMMENT_AS_VALUE in wanted and node.inline is not None and not node.written and "=" in separator:
+        above, separator, rest = node.inline.rstrip(), separator.rstrip(), ""
+        message = f"moved the comment behind {node.key}= to a line of its own above"
+        done.append(Fix(COMMENT_AS_VALUE, node.line, message))
+    if SPACED in wanted and _is_spaced(node, separator):
+        separator = separator.strip()
+        done.append(Fix(SPACED, node.line, f"removed the space around the = of {node.key}"))
+    line = f"{name}{separator}{rest}"
+    stripped = line.rstrip(" \t")
+    if TRAILING_SPACE in wanted and stripped != line and not stripped.endswith("\\"):
+        line = stripped
+        done.append(Fix(TRAILING_SPACE, node.line, f"removed the space behind {node.key}"))
+    return above, line, done
+
+
+def _is_spaced(node: Assignment, separator: str) -> bool:
+    before, after = separator != separator.lstrip(), bool(node.written) and separator != separator.rstrip()
+    return "=" in separator and (before or after)
+
+
+def _prove(document: Document, mended: Document) -> None:
+    """Raises CouldNotLook unless every key still has its values."""
+    if _values(document) != _values(mended):
+        raise CouldNotLook(
+            f"{document.path}: cannot be mended line by line: a quote does not end where it seems to",
+            hint="close the quotes that exai env check names, then run it again",
+        )
+
+
+def _values(document: Document) -> dict[str, list[str]]:
+    """Key to its values in order, without those that only repeat the one before."""
+    found: dict[str, list[str]] = {}
+    for assignment in document.assignments:
+        values = found.setdefault(assignment.key, [])
+        value = _LINE_END.sub("\n", assignment.value)
+        if not values or values[-1] != value:
+            values.append(value)
+    return found

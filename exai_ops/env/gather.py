@@ -1,0 +1,136 @@
+"""The context of a check, from files and the process: the thin edge in front of the rules."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from exai_ops.env.config import Config
+from exai_ops.env.find import Found
+from exai_ops.env.load import load_document
+from exai_ops.env.model import Document
+from exai_ops.env.readers import READERS
+from exai_ops.env.rules.table import Context
+from exai_ops.env.suppression import MARK, Suppression, in_config, in_text
+from exai_ops.errors import UsageError
+from exai_ops.settings import VARIABLES, shell
+
+if TYPE_CHECKING:
+    from exai_ops.compose.model import Project
+    from exai_ops.env.code import CodeUse
+
+_USUAL: Final = ("python-dotenv", "compose")
+_GIT_S: Final = 20.0
+
+
+class Gathered(NamedTuple):
+    """A context, and what has been said about its findings where they stand."""
+
+    context: Context
+    suppressions: tuple[Suppression, ...]
+
+
+def gather(
+    folder: Path,
+    found: Found,
+    config: Config,
+    *,
+    env_file: str | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Gathered:
+    """Everything that the rules look at. Raises CouldNotLook for what is there and cannot be read.
+
+    Args:
+        env_file: What compose is run with as ``--env-file``.
+        environ: The shell's environment; the process's own without it.
+    """
+    around = dict(shell() if environ is None else environ)
+    project = _project(found.compose, env_file or config.env_file, around)
+    context = Context(
+        example=_document(found.example),
+        live=_document(found.live),
+        main=_document(found.main),
+        project=project,
+        readers=readers_in_use(config, project, None),
+        variables=_variables(),
+        public=config.public,
+        differ=config.differ,
+        tracked=tracked(folder),
+        environ=around,
+    )
+    return Gathered(context=context, suppressions=_suppressions(context, config))
+
+
+def readers_in_use(config: Config, project: Project | None, use: CodeUse | None) -> tuple[str, ...]:
+    """Names of the readers: the configured ones, else those of the compose file and of the code.
+
+    Raises UsageError for a name that is none.
+    """
+    if config.readers is not None:
+        strange = [name for name in config.readers if name not in READERS]
+        if strange:
+            raise UsageError(f"[tool.exai] readers: {strange[0]!r} is not known", hint=f"one of {_names()}")
+        return config.readers
+    raw = project is not None and any(e.raw for s in project.services.values() for e in s.env_files)
+    places = [read for reads in use.reads.values() for read in reads] if use is not None else []
+    node = any("process.env" in read.how for read in places)
+    wanted = [*_USUAL, *(["compose-raw"] if raw else []), *(["node"] if node else [])]
+    return tuple(name for name in wanted if name in READERS)
+
+
+def tracked(folder: Path) -> frozenset[str] | None:
+    """Paths below a folder that git tracks, relative to it, or None when git cannot say."""
+    if not any((parent / ".git").exists() for parent in (folder.absolute(), *folder.absolute().parents)):
+        return None
+    import subprocess
+
+    command = ["git", "-C", str(folder), "ls-files", "-z"]  # as seen from the folder, not above it
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_GIT_S, check=True)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return frozenset(os.fsdecode(name) for name in done.stdout.split(b"\0") if name)
+
+
+def _names() -> str:
+    return ", ".join(READERS)
+
+
+def _document(path: str | None) -> Document | None:
+    return None if path is None else load_document(path)
+
+
+def _project(files: Sequence[str], env_file: str | None, environ: Mapping[str, str]) -> Project | None:
+    if not files:
+        return None
+    from exai_ops.compose.project import load_project
+
+    return load_project(files, env_file=env_file, environ=environ, read_env=_read_env)
+
+
+def _read_env(data: bytes, environ: Mapping[str, str]) -> Mapping[str, str]:
+    return READERS["compose"](data, environ).values
+
+
+def _variables() -> dict[str, Any]:
+    return {name: variable for variable in VARIABLES for name in variable.names}
+
+
+def _suppressions(context: Context, config: Config) -> tuple[Suppression, ...]:
+    found = in_config(config.ignore)
+    for document in context.documents():
+        found += in_text(document.path, document.text)
+    for path in context.project.files if context.project is not None else ():
+        text = _text(path)
+        found += in_text(path, text) if MARK in text else []
+    return tuple(found)
+
+
+def _text(path: str) -> str:
+    """The text of a compose file, which could be read a moment ago."""
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,54 @@
+"""A dotenv file from the disk: what is no file of text is refused in a line, in bounded time."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from exai_ops.env.document import parse
+from exai_ops.env.model import Document
+from exai_ops.errors import CouldNotLook
+
+MAX_BYTES: Final = 16 * 1024 * 1024
+
+
+def load_document(path: str | Path) -> Document:
+    """The document of a file. Raises CouldNotLook for what cannot be read, or is no text."""
+    data = read_file(path)
+    if b"\0" in data:
+        raise CouldNotLook(f"{path}: is binary", hint="name a dotenv file")
+    return parse(data, str(path))
+
+
+def read_file(path: str | Path) -> bytes:
+    """The bytes of a regular file of at most 16 MiB. Never waits for the other end of a FIFO."""
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise CouldNotLook(f"{path}: {error.strerror}", hint="name a readable file") from error
+    try:
+        _check(path, os.fstat(number))
+        with os.fdopen(os.dup(number), "rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise CouldNotLook(f"{path}: {error.strerror}", hint="name a readable file") from error
+    finally:
+        os.close(number)
+
+
+def _check(path: str | Path, state: os.stat_result) -> None:
+    if not stat.S_ISREG(state.st_mode):
+        raise CouldNotLook(f"{path}: is {_kind(state.st_mode)}, not a file", hint="name a dotenv file")
+    if state.st_size > MAX_BYTES:
+        raise CouldNotLook(
+            f"{path}: has {state.st_size} bytes; a dotenv file has at most {MAX_BYTES}",
+            hint="name a dotenv file",
+        )
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a FIFO" if stat.S_ISFIFO(mode) else "a device or a socket"

@@ -1,0 +1,140 @@
+"""Text made fit to be shown or copied: the values of secrets, wherever they stand in it, become ``***``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+from urllib.parse import unquote
+
+from exai_ops.env.lines import whole
+from exai_ops.env.model import Document
+from exai_ops.env.shown import MASK, is_secret_key, looks_secret, shown
+
+_PREFIX: Final = 4  # shorter values are too common to be searched for in prose
+_WORDLIKE: Final = re.compile(r"[+-]?[0-9.]{1,5}|true|false|none|null", re.IGNORECASE)
+_USERINFO: Final = re.compile(r"//(?:[^/\s:@]*:)?([^/\s]+)@")
+_NAMED: Final = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)(\s*[=:]\s*)([^\s'\"`]+|['\"`][^'\"`]*['\"`]?)")
+_PROJECT: Final = re.compile(r"\b[a-z]{20}(?=\.supabase\.)")
+_SPLIT: Final = re.compile(r"(\s+)")
+_CONTROL: Final = re.compile(
+    r"[^\S\n\t ]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def placeholder(key: str) -> str:
+    """What stands for a value that a person must fill in: ``your-redis-password-here``."""
+    return f"your-{re.sub(r'[^a-z0-9]+', '-', key.lower()).strip('-')}-here"
+
+
+def hidden(key: str, value: str) -> bool:
+    """Whether a value may be a secret, told by its key and its shape."""
+    if not value.strip() or value == placeholder(key):
+        return False
+    return shown(key, value) == MASK or looks_secret(value)
+
+
+def is_stray(key: str) -> bool:
+    """Whether a key is likely no name but a piece of a secret: a line of a private key that ends in ``=``."""
+    return not key.isupper() and looks_secret(key)
+
+
+def key_shown(key: str) -> str:
+    """A key as it may be shown."""
+    return MASK if is_stray(key) else printable(key)
+
+
+def has_credentials(value: str) -> bool:
+    """Whether a value holds a URL with a user or a password in it."""
+    return _USERINFO.search(value) is not None
+
+
+def printable(text: str) -> str:
+    """A text without what a terminal obeys and an output cannot encode."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+class Mask:
+    """Hides the secrets of some documents, and of an environment, in any text; and what has the shape of one.
+
+    A search looks only where the first characters of a secret stand, so it is linear in the text.
+    """
+
+    def __init__(self, *documents: Document, environ: Mapping[str, str] | None = None) -> None:
+        self._by_prefix: dict[str, list[str]] = {}
+        pairs = [
+            (a.key, v) for document in documents for a in document.assignments for v in (a.value, whole(a))
+        ]
+        for key, value in [*pairs, *(environ or {}).items()]:
+            self._learn(key, value)
+        for secrets in self._by_prefix.values():
+            secrets.sort(key=len, reverse=True)
+
+    def _learn(self, key: str, value: str) -> None:
+        if not hidden(key, value):
+            return
+        for secret in set(_forms(value)):
+            if len(secret) >= _PREFIX and not _WORDLIKE.fullmatch(secret):
+                known = self._by_prefix.setdefault(secret[:_PREFIX], [])
+                if secret not in known:
+                    known.append(secret)
+
+    def value(self, key: str, value: str) -> str:
+        """A value as it may be shown, or ``***``."""
+        if hidden(key, value) or self.holds(value):
+            return MASK
+        return printable(value)
+
+    def holds(self, text: str) -> bool:
+        """Whether a secret of the documents stands in a text."""
+        return self._without(text) != text
+
+    def comment(self, text: str) -> str:
+        """A comment as it may be copied: secrets of the documents, and what looks like one, masked."""
+        text = _PROJECT.sub(MASK, self._without(text))
+        text = _NAMED.sub(_masked_name, text)
+        return "".join(_masked_word(word) for word in _SPLIT.split(text))
+
+    def _without(self, text: str) -> str:
+        parts, done = [], 0
+        for start, end in self._places(text):
+            parts += [text[done:start], MASK]
+            done = end
+        return "".join([*parts, text[done:]]) if parts else text
+
+    def _places(self, text: str) -> Iterator[tuple[int, int]]:
+        at = 0
+        while at < len(text):
+            known = self._by_prefix.get(text[at : at + _PREFIX], ())
+            secret = next((s for s in known if text.startswith(s, at)), "")
+            if secret:
+                yield at, at + len(secret)
+            at += len(secret) or 1
+
+
+def _forms(value: str) -> Iterable[str]:
+    """What may stand elsewhere for a value: itself, its lines, the password of a URL, decoded too."""
+    yield value
+    yield value.strip()
+    yield from (line.strip() for line in value.splitlines())
+    for match in _USERINFO.finditer(value):
+        yield match[1]
+        yield unquote(match[1])
+
+
+def _masked_name(match: re.Match[str]) -> str:
+    """``password: xyz`` and ``KEY=xyz`` without the value, when the name is a secret's.
+
+    After a colon a word in the middle of a sentence is prose: ``the token: see below``.
+    """
+    name, sign, value = match.groups()
+    last = not match.string[match.end() :].strip()
+    prose = "=" not in sign and value.isalpha() and not last
+    return match[0] if not is_secret_key(name) or prose else f"{name}{sign}{MASK}"
+
+
+def _masked_word(word: str) -> str:
+    if MASK in word or not any(c.isalnum() for c in word):
+        return word
+    parts = word.split("=")
+    return MASK if any(looks_secret(part) for part in parts) else word

@@ -1,0 +1,157 @@
+"""A dotenv file as values: every byte comes back from ``Document.text``.
+
+The grammar is the one that people write and Compose reads: assignments, with quotes that may span lines,
+comments, blank lines. What a particular reader makes of the same bytes is in ``exai_ops.env.readers``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+Quote: TypeAlias = Literal["", '"', "'", "`"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blank:
+    """White space alone, its line end included."""
+
+    raw: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comment:
+    """A line that is a comment.
+
+    Attributes:
+        text: Without ``#`` and the space around it.
+        heading: Whether it names a section (a banner, or a title between rules).
+    """
+
+    raw: str
+    line: int
+    text: str
+    heading: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unparsable:
+    """A line that is no assignment, or one whose quote never ends."""
+
+    raw: str
+    line: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """A key and its value, as written.
+
+    Attributes:
+        raw: Every character of it, line ends included.
+        line, end_line: From 1; they differ for a value that spans lines.
+        column: Of the key, from 1, in characters.
+        separator: ``=`` or ``:`` with the white space around it; empty for a bare key.
+        written: The value as written, quotes included, without inline comment and the space before it.
+        value: ``written`` without its quotes, nothing unescaped or expanded.
+        inline: The inline comment from its ``#`` on, or None.
+        inline_column: Of that ``#``, from 1, or None.
+        section: Text of the heading above it, or None.
+        above: Texts of the comment lines directly above it, in order.
+
+    """
+
+    raw: str
+    line: int
+    end_line: int
+    column: int
+    key: str
+    export: bool
+    separator: str
+    written: str
+    value: str
+    quote: Quote
+    inline: str | None = None
+    inline_column: int | None = None
+    section: str | None = None
+    above: tuple[str, ...] = ()
+
+
+Node: TypeAlias = Blank | Comment | Unparsable | Assignment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A file.
+
+    Attributes:
+        path: As it is shown in findings.
+        nodes: In order; the join of their ``raw``, after the byte order mark, is the file.
+        bom: Whether it begins with a byte order mark.
+        newline: The line end used most, ``\\n`` or ``\\r\\n``.
+        encoding_error: Line of the first byte that is no UTF-8, or None; such bytes are kept by
+            surrogate escapes.
+    """
+
+    path: str
+    nodes: tuple[Node, ...]
+    bom: bool = False
+    newline: str = "\n"
+    encoding_error: int | None = None
+    index: dict[str, tuple[Assignment, ...]] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def text(self) -> str:
+        """The file's text, byte order mark included."""
+        return ("\ufeff" if self.bom else "") + "".join(node.raw for node in self.nodes)
+
+    @property
+    def data(self) -> bytes:
+        """The file's bytes."""
+        return self.text.encode("utf-8", "surrogateescape")
+
+    @property
+    def assignments(self) -> Iterator[Assignment]:
+        """Every assignment, in order."""
+        return (node for node in self.nodes if isinstance(node, Assignment))
+
+    def all_of(self, key: str) -> tuple[Assignment, ...]:
+        """Every assignment of a key, in order."""
+        return self.index.get(key, ())
+
+    def last_of(self, key: str) -> Assignment | None:
+        """The assignment that wins for every reader that takes the last, or None."""
+        return self.index[key][-1] if key in self.index else None
+
+
+# --- what readers give -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadProblem:
+    """Something that a reader stumbles over at a line (from 1), without refusing the file."""
+
+    line: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What one reader makes of a file.
+
+    Attributes:
+        values: Key to value, in the order of the file; a key that the reader leaves unset is missing.
+        lines: Line (from 1) of the assignment that gave each value.
+        problems: What it warned of or dropped silently, in order.
+        refused: Why it refuses the whole file, or None; ``values`` is then empty.
+        needs: Names of variables that it looked up elsewhere and did not find.
+    """
+
+    reader: str
+    values: dict[str, str]
+    lines: dict[str, int]
+    problems: tuple[ReadProblem, ...] = ()
+    refused: str | None = None
+    needs: tuple[str, ...] = ()

@@ -1,0 +1,106 @@
+"""Rules over a context: which ones, in which order, and what is then left out."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from exai_ops.env import baseline, suppression
+from exai_ops.env.masking import printable
+from exai_ops.env.rules.table import Context, Rule
+from exai_ops.env.suppression import Suppression
+from exai_ops.errors import UsageError
+from exai_ops.findings import Finding, Status
+
+_NOT_LOOKED: Final = (Status.SKIP, Status.UNKNOWN)
+
+
+class Leave(NamedTuple):
+    """What is not shown.
+
+    Attributes:
+        known: What the baseline holds, or None without one.
+        baseline: The baseline's path.
+        codes: Every code that there is: one that is not among them suppresses nothing, whatever ran.
+    """
+
+    suppressions: Sequence[Suppression] = ()
+    known: Counter[baseline.Print] | None = None
+    baseline: str = ""
+    codes: frozenset[str] = frozenset()
+
+
+def select(rules: Sequence[Rule], *, only: Sequence[str] = (), skip: Sequence[str] = ()) -> tuple[Rule, ...]:
+    """The rules that are asked for, by codes or how they begin. Raises UsageError where none does."""
+    for option, texts in (("--only", only), ("--skip", skip)):
+        for text in texts:
+            if not any(_fits(rule, (text,)) for rule in rules):
+                raise UsageError(f"{option}: no rule has the code {text}", hint=nearest(rules, text))
+    return tuple(rule for rule in rules if (not only or _fits(rule, only)) and not _fits(rule, skip))
+
+
+def rule_of(rules: Sequence[Rule], code: str) -> Rule:
+    """The rule of a code. Raises UsageError with the nearest."""
+    for rule in rules:
+        if rule.code == code.strip().upper():
+            return rule
+    raise UsageError(f"no rule has the code {code}", hint=nearest(rules, code))
+
+
+def nearest(rules: Sequence[Rule], text: str) -> str:
+    """A hint that names the code most like a text."""
+    codes = [rule.code for rule in rules]
+    near = difflib.get_close_matches(text.strip().upper(), codes, n=1, cutoff=0.5)
+    return f"did you mean {near[0]}?" if near else "--list-rules shows every code"
+
+
+def run(rules: Sequence[Rule], context: Context, leave: Leave | None = None) -> list[Finding]:
+    """What the rules find, less what is to be left out, by file and line; what was skipped comes last.
+
+    An exception of a rule is a bug and goes up.
+    """
+    leave = leave or Leave()
+    found = [finding for rule in rules for finding in rule.function(context)]
+    skipped = {finding.code for finding in found if finding.status in _NOT_LOOKED}
+    selected = {rule.code for rule in rules}
+
+    def judged(code: str) -> bool:
+        return code in selected - skipped or code not in leave.codes
+
+    found = suppression.apply(found, leave.suppressions, judged=judged)
+    if leave.known is not None:
+        found = baseline.apply(found, leave.known, leave.baseline, judged=judged)
+    found = [finding for finding in found if finding.code in selected]
+    return in_order([_printable(finding) for finding in found], context)
+
+
+def in_order(found: Iterable[Finding], context: Context) -> list[Finding]:
+    """By file (the documents first, as they stand in the context), line and code."""
+    places = {document.path: index for index, document in enumerate(context.documents())}
+    return sorted(found, key=lambda finding: _key(finding, places))
+
+
+def _printable(finding: Finding) -> Finding:
+    """A finding that an output can encode and that gives a terminal no orders."""
+    where = finding.where
+    texts = (finding.message, finding.hint, where.name or "")
+    message, hint, name = (printable(text) for text in texts)
+    if (message, hint, name) == texts:
+        return finding
+    where = dataclasses.replace(where, name=None if where.name is None else name)
+    return dataclasses.replace(finding, message=message, hint=hint, where=where)
+
+
+def _key(finding: Finding, places: Mapping[str, int]) -> tuple[bool, int, str, int, str, str]:
+    where = finding.where
+    file = where.file or ""
+    place = places.get(file, len(places))
+    missed = finding.status in _NOT_LOOKED
+    return missed, place, file, where.line or 0, finding.code, where.name or ""
+
+
+def _fits(rule: Rule, texts: Sequence[str]) -> bool:
+    return any(text.strip() and rule.code.startswith(text.strip().upper()) for text in texts)

@@ -1,0 +1,89 @@
+"""How a value may be shown, and which values a file may have to itself."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+MASK: Final = "***"
+_LONGEST: Final = 40
+_SECRET_WORDS: Final = frozenset({
+    "KEY", "KEYS", "APIKEY", "TOKEN", "SECRET", "SECRETS", "PASSWORD", "PASSWD", "PASSPHRASE", "PASS", "PWD",
+    "CREDENTIAL", "CREDENTIALS", "DSN", "PRIVATE", "AUTH", "JWT", "SALT", "COOKIE", "SIGNATURE", "WEBHOOK",
+})  # fmt: skip
+_HOST_WORDS: Final = frozenset({
+    "HOST", "HOSTS", "HOSTNAME", "ADDRESS", "ADDR", "BIND", "ORIGIN", "ORIGINS", "DOMAIN",
+})  # fmt: skip
+_PLAIN: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?|true|false|yes|no|on|off", re.IGNORECASE)
+_CREDENTIALS: Final = re.compile(r"//[^/\s]*@")
+_KNOWN_SHAPES: Final = re.compile(r"(?:^|[^A-Za-z])(?:sk-|eyJ|gh[opsu]_|xox[abp]-|AKIA|glpat-|-----BEGIN)")
+_PLACEHOLDER: Final = re.compile(
+    r"your[\W_]|change[\W_]?me|replace[\W_]?(?:me|with|this)|placeholder|<[^<>]+>|x{4,}$|\.\.\.$|\bexample\.(?:com|org|net)"
+    r"|(?:put|insert|enter)[\W_].*[\W_]here|\bTODO\b|\bhere$",
+    re.IGNORECASE,
+)
+_URL: Final = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+_ABSOLUTE: Final = re.compile(r"/|[A-Za-z]:[\\/]|\\\\|~/")
+
+
+def is_secret_key(key: str) -> bool:
+    """Whether a key is named as that of a secret: its last word says so."""
+    return _words(key)[-1] in _SECRET_WORDS
+
+
+def is_placeholder(value: str) -> bool:
+    """Whether a value only stands for one: empty, ``your_key_here``, ``<token>``, ``changeme``."""
+    return not value.strip() or _PLACEHOLDER.search(value) is not None
+
+
+def looks_secret(value: str) -> bool:
+    """Whether a value has the shape of a secret, whatever its key: when in doubt it has."""
+    if _CREDENTIALS.search(value) or _KNOWN_SHAPES.search(value):
+        return True
+    return any(_dense(chunk) for chunk in re.split(r"[^A-Za-z0-9+=]+", value))
+
+
+def shown(key: str, value: str) -> str:
+    """A value as a message may say it: quoted, cut after 40 characters; ``***`` where it may be a secret."""
+    if not value:
+        return "nothing"
+    named = not _SECRET_WORDS.isdisjoint(_words(key))
+    harmless = _PLAIN.fullmatch(value) is not None and not is_secret_key(key)
+    if not harmless and (named or looks_secret(value)):
+        return MASK
+    return repr(value if len(value) <= _LONGEST else value[: _LONGEST - 3] + "...")
+
+
+def said(text: str) -> str:
+    """A comment or a title as a message may say it: words that look like secrets masked, cut at 60."""
+    words = (MASK if looks_secret(word) else word for word in text.split())
+    whole = " ".join(words)
+    return whole if len(whole) <= 60 else whole[:57] + "..."
+
+
+def may_differ(key: str, example: str, live: str) -> str | None:
+    """Why a key may rightly have another value in the live file than in the example, or None."""
+    if is_placeholder(example) or (live.strip() and is_placeholder(live)):
+        return "placeholder"
+    if is_secret_key(key) or _CREDENTIALS.search(live) or _CREDENTIALS.search(example):
+        return "secret"
+    if not _HOST_WORDS.isdisjoint(_words(key)) or _other_host(example, live):
+        return "host"
+    return "path" if _ABSOLUTE.match(example) and _ABSOLUTE.match(live) else None
+
+
+def _words(key: str) -> list[str]:
+    """The words of a name: of ``apiKey_v2``, API, KEY and V2."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).upper().replace("-", "_").replace(".", "_").split("_")
+
+
+def _dense(chunk: str) -> bool:
+    """Whether a run of letters and digits is too long, or too mixed for its length, to be a word."""
+    mixed = any(c.isdigit() for c in chunk) and any(c.isalpha() for c in chunk)
+    return len(chunk) >= 20 or (len(chunk) >= 12 and mixed)
+
+
+def _other_host(example: str, live: str) -> bool:
+    """Whether two URLs differ in the host alone."""
+    one, two = _URL.fullmatch(example), _URL.fullmatch(live)
+    return one is not None and two is not None and (one[1], one[3]) == (two[1], two[3])

@@ -1,0 +1,135 @@
+"""Findings that somebody has decided not to see, each with a reason.
+
+In a file, ``# exai:ignore[ENV104] reason`` at the end of the line or as a comment above it, and
+``# exai:ignore-file[ENV102] reason`` for the whole file; in ``pyproject.toml`` the entries of
+``[tool.exai] ignore``. One without a reason hides nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Final, NamedTuple
+
+from exai_ops.env.config import FILE, Ignore
+from exai_ops.findings import Finding, Location, Status
+
+UNUSED: Final = "ENV090"
+NO_REASON: Final = "ENV091"
+MARK: Final = "exai:ignore"
+_PATTERN: Final = re.compile(r"(?:^|\s)#\s*exai:ignore(-file)?\[([^\]]*)\][ \t]*(.*)")
+
+
+class Suppression(NamedTuple):
+    """One decision for one code.
+
+    Attributes:
+        where: Where it is written.
+        first, last: The lines of ``where.file`` that it covers; None for every line of the files that fit.
+    """
+
+    code: str
+    reason: str
+    where: Location
+    file: str
+    key: str = "*"
+    first: int | None = None
+    last: int | None = None
+
+    def covers(self, finding: Finding) -> bool:
+        """Whether a finding is meant."""
+        where = finding.where
+        if finding.code != self.code or not fnmatchcase(where.file or "", self.file):
+            return False
+        if self.first is not None and self.last is not None:
+            return where.line is not None and self.first <= where.line <= self.last
+        return fnmatchcase(where.name or "", self.key)
+
+
+def in_text(path: str, text: str) -> list[Suppression]:
+    """The suppressions that a file's text holds, with and without a reason."""
+    if MARK not in text:
+        return []
+    lines = text.splitlines()
+    found = []
+    for number, line in enumerate(lines, 1):
+        match = _PATTERN.search(line)
+        if match is not None:
+            last = _covered(lines, number)
+            found += [_suppression(path, match, code, number, last) for code in _codes(match[2])]
+    return found
+
+
+def in_config(entries: Iterable[Ignore]) -> list[Suppression]:
+    """The suppressions of ``pyproject.toml``."""
+    return [
+        Suppression(code=e.code, reason=e.reason, where=Location(FILE, e.line), file=e.file, key=e.key)
+        for e in entries
+    ]
+
+
+def apply(
+    findings: Iterable[Finding], suppressions: Sequence[Suppression], *, judged: Callable[[str], bool]
+) -> list[Finding]:
+    """The findings that stay, and what is wrong with the suppressions themselves.
+
+    ``judged`` tells whether the rule of a code ran and could look: only then is a suppression unused.
+    """
+    by_code: dict[str, list[Suppression]] = {}
+    for suppression in suppressions:
+        if suppression.reason:
+            by_code.setdefault(suppression.code, []).append(suppression)
+    used: set[int] = set()
+    left = [finding for finding in findings if not _hidden(finding, by_code, used)]
+    return [*left, *_complaints(suppressions, used, judged)]
+
+
+def _hidden(finding: Finding, by_code: Mapping[str, Sequence[Suppression]], used: set[int]) -> bool:
+    if finding.status in (Status.SKIP, Status.UNKNOWN):
+        return False
+    covering = [s for s in by_code.get(finding.code, ()) if s.covers(finding)]
+    used.update(id(s) for s in covering)
+    return bool(covering)
+
+
+def _complaints(
+    suppressions: Sequence[Suppression], used: set[int], judged: Callable[[str], bool]
+) -> Iterable[Finding]:
+    for s in suppressions:
+        if not s.reason:
+            message = f"the suppression of {s.code or 'nothing'} has no reason, so it hides nothing"
+            hint = f"write # {MARK}[{s.code or 'CODE'}] and why"
+            yield Finding(NO_REASON, Status.WARNING, message, hint, s.where)
+        elif id(s) not in used and judged(s.code):
+            message = f"the suppression of {s.code} hides nothing"
+            yield Finding(UNUSED, Status.WARNING, message, "take it out", s.where)
+
+
+def _codes(listed: str) -> list[str]:
+    return [code.strip() for code in listed.split(",")]
+
+
+def _suppression(path: str, match: re.Match[str], code: str, line: int, last: int) -> Suppression:
+    whole = match[1] is not None
+    return Suppression(
+        code=code,
+        reason=match[3].strip(),
+        where=Location(path, line),
+        file=_literally(path),
+        first=None if whole else line,
+        last=None if whole else last,
+    )
+
+
+def _literally(path: str) -> str:
+    """A pattern that fits this path alone."""
+    return re.sub(r"[*?[]", r"[\g<0>]", path)
+
+
+def _covered(lines: Sequence[str], number: int) -> int:
+    """The last line that is meant: its own, or the first below the comment that it stands in."""
+    last = number
+    while last < len(lines) and lines[last - 1].lstrip().startswith("#"):
+        last += 1
+    return last

@@ -1,0 +1,190 @@
+"""One environment file made to follow another, with all that is in it kept.
+
+Forward, the example follows the live file: keys that it lacks come in where the live file has them, public
+values are taken over, any other value becomes a placeholder. In reverse the live file gets the keys of the
+example that it lacks, and keeps every value that it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from exai_ops.env.document import parse
+from exai_ops.env.lines import Entry, line_of
+from exai_ops.env.masking import is_stray
+from exai_ops.env.model import Assignment, Blank, Comment, Document, Node, Unparsable
+from exai_ops.env.placement import Placement, Spot
+from exai_ops.env.publish import Policy
+from exai_ops.env.sections import Section, comments_above
+from exai_ops.env.side import Forward, Reverse, Side
+from exai_ops.env.suppression import MARK
+from exai_ops.errors import CouldNotLook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synced:
+    """The new document, and what was done to it, by key in order.
+
+    Attributes:
+        fill: Keys whose value a person must fill in.
+        passed: Lines of the source that were passed over: no assignment, or likely a piece of a secret.
+    """
+
+    document: Document
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    fill: tuple[str, ...] = ()
+    passed: tuple[int, ...] = ()
+
+
+def sync(
+    source: Document, target: Document, policy: Policy, *, reverse: bool = False, prune: bool = False
+) -> Synced:
+    """The target with the keys of the source; ``prune`` takes out those that the source lacks.
+
+    Nothing else of the target is lost: comments, sections, blank lines, duplicates, order, line ends.
+    Raises CouldNotLook when a quote of the target that never ends would swallow what is added.
+    """
+    side: Side = Reverse() if reverse else Forward(source, policy)
+    changed = dict(side.followed(source, target))
+    removed = [key for key in target.index if key not in source.index] if prune else []
+    insertions = list(_insertions(source, target, side))
+    text = _render(target, changed, set(removed), insertions)
+    document = parse(text.encode("utf-8", "surrogateescape"), target.path)
+    entries = [entry for _, entry in insertions]
+    _prove(target, document, [entry.key for entry in entries], removed)
+    return Synced(
+        document=document,
+        added=tuple(entry.key for entry in entries),
+        changed=_keys(target, changed),
+        removed=tuple(removed),
+        fill=tuple(entry.key for entry in entries if entry.fill),
+        passed=tuple(node.line for node in source.nodes if isinstance(node, Unparsable) or _is_stray(node)),
+    )
+
+
+def _is_stray(node: Node) -> bool:
+    return isinstance(node, Assignment) and is_stray(node.key)
+
+
+def _keys(target: Document, indexes: Iterable[int]) -> tuple[str, ...]:
+    nodes = [target.nodes[index] for index in indexes]
+    return tuple(dict.fromkeys(node.key for node in nodes if isinstance(node, Assignment)))
+
+
+# --- what is added -----------------------------------------------------------------------------
+
+
+def _insertions(source: Document, target: Document, side: Side) -> Iterator[tuple[Spot, Entry]]:
+    """The keys that the target lacks, each with its place."""
+    placement = Placement(source, target)
+    have = {node.text for node in target.nodes if isinstance(node, Comment)}
+    for index, node in enumerate(source.nodes):
+        if not isinstance(node, Assignment) or is_stray(node.key) or node.key in target.index:
+            continue
+        if node is source.last_of(node.key):
+            spot = placement.spot(index)
+            banner = _banner(source, spot.opens, index, side) if spot.opens else []
+            above = _comments(source, index, have, side)
+            have.update(comment.text for comment in comments_above(source, index))
+            yield spot, _entry(source, index, node, side, [*banner, *above])
+
+
+def _entry(source: Document, index: int, node: Assignment, side: Side, above: Sequence[str]) -> Entry:
+    written = side.value(node)
+    inline = None if MARK in (node.inline or "") else side.inline(node)  # it is said of the source alone
+    fill = side.to_fill(node)
+    mark = [f"# fill in: {node.key}"] if fill and side.marks else []
+    first = index - len(comments_above(source, index))
+    return Entry(
+        key=node.key,
+        lines=(*above, *mark, *line_of(node, written, inline)),
+        fill=fill,
+        blank_before=_is_blank(source, first - 1),
+        blank_after=_is_blank(source, index + 1),
+    )
+
+
+def _is_blank(document: Document, index: int) -> bool:
+    return 0 <= index < len(document.nodes) and isinstance(document.nodes[index], Blank)
+
+
+def _comments(source: Document, index: int, have: set[str], side: Side) -> list[str]:
+    """The comments above a key, as they go over; none when the target has every line of them."""
+    block = [comment for comment in comments_above(source, index) if MARK not in comment.raw]
+    if all(not comment.text or comment.text in have for comment in block):
+        return []
+    return [side.comment(comment) for comment in block]
+
+
+def _banner(source: Document, section: Section, index: int, side: Side) -> list[str]:
+    """The heading of a section with its rules, and the comments right below that belong to no key."""
+    end = section.heading
+    while end < section.end and isinstance(source.nodes[end], Comment):
+        end += 1
+    if end < section.end and isinstance(source.nodes[end], Assignment):
+        end = section.heading
+    nodes = source.nodes[section.start : min(end, index)]
+    return [side.comment(node) for node in nodes if isinstance(node, Comment)]
+
+
+# --- the new text ------------------------------------------------------------------------------
+
+
+def _render(
+    target: Document, changed: Mapping[int, str], removed: set[str], insertions: Sequence[tuple[Spot, Entry]]
+) -> str:
+    at: dict[int, list[tuple[Spot, Entry]]] = {}
+    for spot, entry in insertions:
+        at.setdefault(spot.after, []).append((spot, entry))
+    parts: list[str] = []
+    for index in range(-1, len(target.nodes)):
+        if index >= 0:
+            parts += _kept(target.nodes[index], changed.get(index), removed)
+        if index in at:
+            entries = sorted(at[index], key=lambda item: item[0].rank)
+            parts += _added(parts, entries, _next(target, index), target.newline)
+    return ("\ufeff" if target.bom else "") + "".join(parts)
+
+
+def _kept(node: Node, changed: str | None, removed: set[str]) -> list[str]:
+    if isinstance(node, Assignment) and node.key in removed:
+        return []
+    return [node.raw if changed is None else changed]
+
+
+def _next(target: Document, index: int) -> Node | None:
+    return target.nodes[index + 1] if index + 1 < len(target.nodes) else None
+
+
+def _added(
+    before: Sequence[str], entries: Sequence[tuple[Spot, Entry]], following: Node | None, newline: str
+) -> Iterator[str]:
+    last = before[-1] if before else ""
+    if last and not last.endswith(("\n", "\r")):
+        yield newline
+    open_line = bool(last.strip())
+    for spot, entry in entries:
+        if open_line and (entry.blank_before or spot.apart or spot.opens):
+            yield newline
+        yield from (line + newline for line in entry.lines)
+        open_line = True
+    closes = entries[-1][1].blank_after or entries[-1][0].rank
+    if closes and following is not None and not isinstance(following, Blank):
+        yield newline
+
+
+def _prove(target: Document, document: Document, added: Iterable[str], removed: Iterable[str]) -> None:
+    """Raises CouldNotLook unless the new document has exactly the keys that it should have."""
+    gone = set(removed)
+    wanted = {key: len(found) for key, found in target.index.items() if key not in gone}
+    wanted |= dict.fromkeys(added, 1)
+    if {key: len(found) for key, found in document.index.items()} != wanted:
+        broken = next((node for node in target.nodes if isinstance(node, Unparsable)), None)
+        where = f"{target.path}:{broken.line}" if broken else target.path
+        raise CouldNotLook(
+            f"{where}: a quote that never ends swallows the lines below it",
+            hint="close the quote, then run it again",
+        )

@@ -1,0 +1,278 @@
+"""``exai env check`` as a command: files, options, formats, exit codes, imports, time."""
+
+from __future__ import annotations
+
+import compileall
+import inspect
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from exai_ops.cli import COMMANDS, main
+from exai_ops.commands.env import ENV_COMMANDS
+from exai_ops.commands.env import check as typed
+from exai_ops.commands.env.checking import Options, parse
+from exai_ops.commands.root import invoke
+from exai_ops.env.rules import RULES
+from exai_ops.render import RENDERERS
+
+ROOT = Path(__file__).parents[2]
+OCTOBER = ROOT / "tests" / "env" / "data" / "2025-10-18"
+HEAVY = (
+    "aiohttp", "asyncio", "httpx", "mcp", "msgspec", "prometheus_client", "psutil", "pydantic",
+    "redis", "rich", "stamina", "starlette", "structlog", "supabase", "typer", "uvicorn", "uvloop",
+    "websockets",
+)  # fmt: skip
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a pair of files: a warning, an info and an error in them."""
+    (tmp_path / ".env.example").write_text("A=45\nB=1\nC= # why\n")
+    (tmp_path / ".env").write_text("A=30\nB=1\nC=\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def check(*args: str) -> int:
+    return main(["env", "check", "--only", "ENV0,ENV1", *args])
+
+
+def codes(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return re.findall(r"^(?:\S+: )?\w+ ([A-Z]{3}[0-9]{3}) ", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_it_finds_its_files_and_fails_on_errors(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check("--format", "short") == 1
+    assert codes(capsys) == ["ENV005", "ENV009", "ENV104"]
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (["--skip", "ENV104"], 0),
+        (["--skip", "ENV104", "--fail-on", "warning"], 1),
+        (["--skip", "ENV104,ENV005", "--fail-on", "warning"], 0),
+        (["--skip", "ENV104,ENV005", "--fail-on", "info"], 1),
+        (["--only", "ENV104"], 1),
+        (["--fail-on", "never"], 2),
+        (["--format", "xml"], 2),
+        (["--only", "ENV9999"], 2),
+        (["--explain", "ENV14"], 2),
+        (["--write-baseline"], 2),
+        (["--live", "gone.env"], 3),
+        (["--live", "."], 3),
+        (["--example", ".env.example", "--baseline", "gone.json"], 3),
+        (["--compose", "gone.yml"], 3),
+    ],
+)
+def test_exit_codes(here: Path, capsys: pytest.CaptureFixture[str], args: list[str], code: int) -> None:
+    rooms = [] if "--only" in args else ["--only", "ENV0,ENV1"]
+    assert main(["env", "check", *rooms, *args]) == code
+    err = capsys.readouterr().err
+    assert "Traceback" not in err
+    assert code < 2 or err.startswith("exai: error: ")
+
+
+def test_nothing_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["env", "check"]) == 3
+    assert ".env.example, " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "binary", "latin", "large"])
+def test_bad_input_ends_soon_in_one_line(here: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    bad = here / "bad.env"
+    if kind == "fifo":
+        os.mkfifo(bad)
+    elif kind == "folder":
+        bad.mkdir()
+    elif kind == "large":
+        with bad.open("wb") as file:
+            file.truncate(50 * 1024 * 1024)
+    else:
+        bad.write_bytes(b"A=1\n\0\1\2" if kind == "binary" else b"A=caf\xe9\n")
+    began = time.monotonic()
+    code = check("--live", "bad.env")
+    assert time.monotonic() - began < 5
+    said = capsys.readouterr()
+    if kind == "latin":  # it can be judged: the line is named
+        assert (code, "ENV111" in said.out) == (1, True)
+    else:
+        assert (code, said.out) == (3, "")
+        assert said.err.startswith("exai: error: bad.env: ")
+        assert len([line for line in said.err.splitlines() if not line.startswith("hint: ")]) == 1
+
+
+def test_an_unreadable_name(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "link.env").symlink_to(here / "link.env")
+    assert check("--live", "link.env") == 3
+    assert capsys.readouterr().err.startswith("exai: error: link.env: ")
+
+
+@pytest.mark.parametrize("name", RENDERERS)
+def test_every_format_has_the_same_exit_code(
+    here: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert check("--format", name) == 1
+    assert "ENV104" in capsys.readouterr().out
+
+
+def test_baseline(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check("--baseline", "base.json", "--write-baseline") == 0
+    assert check("--baseline", "base.json", "--fail-on", "info") == 0
+    assert capsys.readouterr().out == "ok\n"
+    (here / ".env").write_text("\nA=45\nB=1\nC=\nA=46\n")
+    assert check("--baseline", "base.json", "--format", "short", "--fail-on", "warning") == 1
+    assert codes(capsys) == ["ENV003"]
+    (here / ".env").write_text("A=45\nB=1\nC=\n")
+    assert check("--baseline", "base.json", "--format", "short") == 0
+    assert codes(capsys) == ["ENV092"]
+
+
+def test_suppression(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / ".env.example").write_text(
+        "A=45  # exai:ignore[ENV005] each has its own\nB=1\n# exai:ignore[ENV104] meant\nC= # why\n"
+        "# exai:ignore-file[ENV102] nothing\n"
+    )
+    (here / "pyproject.toml").write_text(
+        '[tool.exai]\nignore = [{ code = "ENV009", key = "C", file = ".env.*", reason = "said elsewhere" }]\n'
+    )
+    assert check("--format", "short", "--fail-on", "warning") == 1
+    assert codes(capsys) == ["ENV090"]
+
+
+def test_pyproject_says_what_may_differ_and_who_reads(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "pyproject.toml").write_text('[tool.exai]\ndiffer = ["A"]\nreaders = ["python-dotenv"]\n')
+    assert check("--format", "short") == 1
+    assert codes(capsys) == ["ENV009", "ENV104", "ENV112"]
+    (here / "pyproject.toml").write_text('[tool.exai]\nreaders = ["pyhton-dotenv"]\n')
+    assert check() == 2
+    assert "python-dotenv" in capsys.readouterr().err
+
+
+def test_list_and_explain(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["env", "check", "--list-rules"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [r.code for r in RULES]
+    for rule in RULES:
+        assert main(["env", "check", "--explain", rule.code.lower()]) == 0
+        assert capsys.readouterr().out.startswith(f"{rule.code} ({rule.severity}): ")
+    assert main(["env", "check", "--explain", "ENV14"]) == 2
+    assert "did you mean ENV1" in capsys.readouterr().err
+
+
+def test_json_is_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    check("--format", "json")
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert [f["code"] for f in found] == ["ENV005", "ENV009", "ENV104"]
+    assert found[0]["where"] == {"file": ".env.example", "line": 1, "name": "A"}
+
+
+def _by_typer(args: list[str], monkeypatch: pytest.MonkeyPatch) -> Options | None:
+    """What the typer command makes of arguments, or None when it refuses them."""
+    got: list[Options] = []
+
+    def take(options: Options) -> int:
+        got.append(options)
+        return 0
+
+    monkeypatch.setattr(typed, "run", take)
+    invoke(["env", "check", *args], COMMANDS)
+    return got[0] if got else None
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["--example", "a", "--live=b", "--compose", "c", "--compose=d", "--env-file", "e"],
+        [
+            "--format",
+            "json",
+            "--format",
+            "short",
+            "--fail-on=info",
+            "--only",
+            "A",
+            "--only",
+            "B,C",
+            "--skip=D",
+        ],
+        ["--list-rules", "--explain", "X", "--baseline", "b.json", "--write-baseline"],
+        ["--live=", "--live=a=b"],
+        ["--live", ""],
+    ],
+)
+def test_the_quick_way_is_the_same_as_typers(args: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    options = parse(args)
+    assert options is not None
+    assert options == _by_typer(args, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["--help"], ["-h"], ["--nope"], ["--live"], ["extra"], ["--list-rules=1"], ["--", "--live"],
+     ["--live", "-x"], ["--liv", "a"], ["--live", "--example"]],
+)  # fmt: skip
+def test_anything_unusual_is_for_typer(args: list[str]) -> None:
+    assert parse(args) is None
+
+
+def test_both_ways_have_the_same_options() -> None:
+    parameters = inspect.signature(typed.check).parameters
+    fields = Options._field_defaults
+    assert {name: p.default or fields[name] for name, p in parameters.items()} == fields
+
+
+@pytest.mark.parametrize("name", ENV_COMMANDS)
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["env", name, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"Usage: exai env {name}")
+
+
+PAIR = ("--example", str(OCTOBER / ".env.example"), "--live", str(OCTOBER / ".env.docker.template"))
+
+
+def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
+    code = (
+        "import sys, json; from exai_ops.cli import main; main(sys.argv[1:]);"
+        f"print(json.dumps([m for m in {HEAVY!r} if m in sys.modules]), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "env", "check", *PAIR, "--compose", str(OCTOBER / "docker-compose.yml")],
+        capture_output=True, text=True, timeout=60, check=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert json.loads(done.stderr.splitlines()[-1]) == []
+
+
+def test_it_is_fast(tmp_path: Path) -> None:
+    """At most 150 ms where a bare interpreter takes 20; more on a loaded machine."""
+
+    def best(command: list[str]) -> float:
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            subprocess.run(command, stdout=subprocess.DEVNULL, timeout=60, check=False, cwd=tmp_path)
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    compileall.compile_dir(ROOT / "exai_ops", quiet=2)  # as an installed package is
+    bare = best([sys.executable, "-c", "pass"])
+    assert best([sys.executable, "-m", "exai_ops", "env", "check", *PAIR]) <= max(0.150, bare * 7.5)
+
+
+def test_ten_thousand_keys_are_judged_in_a_second(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, value in ((".env.example", "1"), (".env", "2")):
+        (here / name).write_text("".join(f"# about key {n}\nKEY_{n}={value}\n" for n in range(10_000)))
+    began = time.process_time()
+    assert check("--format", "short") == 0
+    assert time.process_time() - began < 2.0  # half of it on an idle machine
+    assert len(capsys.readouterr().out.splitlines()) == 10_000

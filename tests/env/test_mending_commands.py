@@ -1,0 +1,181 @@
+"""``exai env diff``, ``sync`` and ``fix`` as they are run: exit codes, messages, files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from exai_ops.cli import main
+
+LIVE = "# why\nA_SIZE=2\nAPI_KEY=canary-Zq7Lw9 # canary-Zq7Lw9\n"
+EXAMPLE = "A_SIZE=1\nOLD=1\n"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text(LIVE)
+    (tmp_path / ".env.example").write_text(EXAMPLE)
+    return tmp_path
+
+
+def test_sync_writes_the_example_and_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["env", "sync"]) == 0
+    written = "A_SIZE=2\nAPI_KEY=your-api-key-here # ***\nOLD=1\n"
+    assert (folder / ".env.example").read_text() == written
+    assert (folder / ".env.example.bak").read_text() == EXAMPLE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "exai: .env.example: added API_KEY",
+        "exai: .env.example: changed A_SIZE",
+        "exai: .env.example: written; the old content is in .env.example.bak",
+    ]
+    assert main(["env", "sync"]) == 0
+    assert capsys.readouterr().err == "exai: .env.example: nothing to do\n"
+    assert sorted(path.name for path in folder.iterdir()) == [".env", ".env.example", ".env.example.bak"]
+
+
+@pytest.mark.parametrize(
+    ("options", "code"), [(["--check"], 1), (["--dry-run"], 0), (["--dry-run", "--check"], 1)]
+)
+def test_looking_changes_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str], options: list[str], code: int
+) -> None:
+    for command in (["sync"], ["sync", "--reverse"], ["sync", "--prune"]):
+        assert main(["env", *command, *options]) == code
+        out, err = capsys.readouterr()
+        assert ("@@ " in out) == ("--dry-run" in options)
+        assert "would have" in err
+        assert "canary" not in out + err
+    assert (folder / ".env.example").read_text() == EXAMPLE
+    assert (folder / ".env").read_text() == LIVE
+    assert sorted(path.name for path in folder.iterdir()) == [".env", ".env.example"]
+
+
+def test_check_of_files_in_step_is_0(folder: Path) -> None:
+    (folder / ".env.example").write_text("A_SIZE=2\nAPI_KEY=\n")
+    assert main(["env", "sync", "--check"]) == 0
+
+
+def test_prune_and_reverse(folder: Path) -> None:
+    assert main(["env", "sync", "--prune"]) == 0
+    assert "OLD" not in (folder / ".env.example").read_text()
+    (folder / ".env.example").write_text(EXAMPLE)
+    assert main(["env", "sync", "--reverse"]) == 0
+    assert (folder / ".env").read_text() == "# why\nA_SIZE=2\nOLD=1\nAPI_KEY=canary-Zq7Lw9 # canary-Zq7Lw9\n"
+    assert (folder / ".env.bak").read_text() == LIVE
+
+
+def test_what_is_public_is_read_from_the_project(folder: Path) -> None:
+    (folder / "pyproject.toml").write_text('[tool.exai]\npublic = ["NAME"]\n')
+    (folder / ".env").write_text("A_SIZE=1\nNAME=kestrel\n")
+    assert main(["env", "sync"]) == 0
+    assert "NAME=kestrel\n" in (folder / ".env.example").read_text()
+
+
+def test_a_link_is_followed_and_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "real").mkdir()
+    (folder / ".env.example").rename(folder / "real" / "example")
+    (folder / ".env.example").symlink_to("real/example")
+    assert main(["env", "sync"]) == 0
+    assert (folder / ".env.example").is_symlink()
+    assert "a symbolic link to " in capsys.readouterr().err
+    assert (folder / "real" / "example.bak").read_text() == EXAMPLE
+
+
+@pytest.mark.parametrize("missing", [".env", ".env.example"])
+def test_a_missing_file_is_3(folder: Path, capsys: pytest.CaptureFixture[str], missing: str) -> None:
+    (folder / missing).unlink()
+    assert main(["env", "sync"]) == 3
+    assert missing in capsys.readouterr().err
+
+
+def test_fix_mends_what_is_here(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / ".env.example").write_text("\ufeffA=1 \nAPI_KEY=  # canary\n")
+    assert main(["env", "fix", "--check"]) == 1
+    assert "would have removed the byte order mark" in capsys.readouterr().err
+    assert main(["env", "fix"]) == 0
+    assert (folder / ".env.example").read_text() == "A=1\n# canary\nAPI_KEY=\n"
+    assert (folder / ".env").read_text() == LIVE
+    assert "(line 1, ENV105)" in capsys.readouterr().err
+    assert main(["env", "fix", "--check"]) == 0
+
+
+def test_fix_takes_files_rules_and_readers(folder: Path) -> None:
+    (folder / "other").write_text("A = 1 \n")
+    assert main(["env", "fix", "other", "--skip", "ENV105"]) == 0
+    assert (folder / "other").read_text() == "A = 1 \n"
+    assert main(["env", "fix", "other", "--only", "env114", "--reader", "bash"]) == 0
+    assert (folder / "other").read_text() == "A=1 \n"
+    assert main(["env", "fix", "--only", "ENV001"]) == 2
+    assert main(["env", "fix", "--reader", "nobody"]) == 2
+
+
+def test_fix_leaves_what_is_suppressed(folder: Path) -> None:
+    text = "A = 1  # exai:ignore[ENV114] in a column\nB= # why\nC =1\n"
+    ignored = '[tool.exai]\nignore = [{ code = "ENV104", key = "B", reason = "as it is" }]\n'
+    (folder / "pyproject.toml").write_text(ignored)
+    (folder / ".env").write_text(text)
+    assert main(["env", "fix", ".env", "--reader", "bash"]) == 0
+    assert (folder / ".env").read_text() == text.replace("C =1", "C=1")
+
+
+def test_many_fixes_are_counted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / ".env.example").write_text("".join(f"A{n}=1 \n" for n in range(50)))
+    assert main(["env", "fix", ".env.example"]) == 0
+    assert "mended 50 of ENV105" in capsys.readouterr().err
+
+
+def test_diff_says_what_differs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["env", "diff", ".env.example", ".env"]) == 1
+    out, err = capsys.readouterr()
+    assert "~ A_SIZE changed (line 1 -> line 2): '1', then '2'" in out
+    assert "+ API_KEY added (line 3): ***" in out
+    assert "canary" not in out + err
+    assert main(["env", "diff", ".env.example", ".env", "--format", "json"]) == 1
+    assert {d["kind"] for d in json.loads(capsys.readouterr().out)["differences"]} >= {"added", "removed"}
+
+
+def test_diff_of_the_same_is_0(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["env", "diff", ".env", ".env"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_diff_as_a_reader_sees_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "one").write_text("A='1'\n")
+    (folder / "two").write_text("A=1\n")
+    assert main(["env", "diff", "one", "two"]) == 0
+    assert main(["env", "diff", "one", "two", "--reader", "docker-run"]) == 1
+    assert "A changed" in capsys.readouterr().out
+    (folder / "two").write_text("A B=1\n")
+    assert main(["env", "diff", "one", "two", "--reader", "docker-run"]) == 3
+    assert "docker-run refuses the file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (["diff", ".env", "nowhere"], 3),
+        (["diff", ".env", "."], 3),
+        (["diff", ".env"], 2),
+        (["diff", ".env", ".env", "--reader", "nobody"], 2),
+        (["diff", ".env", ".env", "--format", "sarif"], 2),
+        (["sync", "--live", "nowhere"], 3),
+        (["fix", "nowhere"], 3),
+        (["fix", "."], 3),
+    ],
+)
+def test_what_cannot_be_done_is_said(args: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["env", *args]) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err
+
+
+@pytest.mark.parametrize("command", ["diff", "sync", "fix"])
+def test_each_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["env", command, "--help"]) == 0
+    assert "--" in capsys.readouterr().out
