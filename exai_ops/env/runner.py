@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from exai_ops.env import baseline, suppression
-from exai_ops.env.masking import printable
 from exai_ops.env.rules.table import Context, Rule
 from exai_ops.env.suppression import Suppression
 from exai_ops.errors import UsageError
@@ -87,6 +86,10 @@ def _printable(finding: Finding) -> Finding:
     """A finding that an output can encode and that gives a terminal no orders."""
     where = finding.where
     texts = (finding.message, finding.hint, where.name or "")
+    if all(text.isprintable() for text in texts):
+        return finding
+    from exai_ops.env.masking import printable
+
     message, hint, name = (printable(text) for text in texts)
     if (message, hint, name) == texts:
         return finding

@@ -68,7 +68,7 @@ BARE_UNSET = "a key without a value in environment, which neither the shell nor 
         ("{image: x}", {}, {}, None, None, ["no ENV of its image is known here, which would hold now"]),
         ("{environment: [A=1]}", {}, {}, "1", "c.yml:2", []),
         ("{environment: [A=1]}", {}, {"A": "shell"}, "1", "c.yml:2", []),
-        ("{env_file: e}", {"e": "\nA=1\n"}, {}, "1", "e:2", []),
+        ("{env_file: e}", {"e": "# c\nA=1\n"}, {}, "1", "e:2", []),
         ("{env_file: e, environment: [A=2]}", {"e": "A=1\n"}, {}, "2", "c.yml:2", [OWN_WINS]),
         ("{env_file: [e, f]}", {"e": "A=1\n", "f": "A=2\n"}, {}, "2", "f:1", [LATER_WINS]),
         ("{env_file: e}", {"e": "A=\n"}, {}, "", "e:1", [EMPTY_STILL]),
@@ -96,7 +96,7 @@ def test_what_a_service_gets(
 
 
 def test_what_loses_is_named_best_first() -> None:
-    row = service_row("{env_file: [e, f], environment: [A=3]}", {"e": "A=1\n", "f": "\nA=2\n"})
+    row = service_row("{env_file: [e, f], environment: [A=3]}", {"e": "A=1\n", "f": "# c\nA=2\n"})
     assert [f"{place.file}:{place.line}" for place in row.over] == ["f:2", "e:1"]
 
 

@@ -95,7 +95,7 @@ def pair(request: pytest.FixtureRequest) -> tuple[str, Plain, Plain, list[Findin
 
 
 def of(found: list[Finding], code: str) -> list[tuple[str | None, int | None, str | None]]:
-    return sorted((f.where.file, f.where.line, f.where.name) for f in found if f.code == code)  # type: ignore[type-var]
+    return sorted((f.where.file, f.where.line, f.where.name) for f in found if f.code == code)
 
 
 def test_counts(pair: tuple[str, Plain, Plain, list[Finding]]) -> None:
@@ -133,7 +133,8 @@ def test_comments_as_values(pair: tuple[str, Plain, Plain, list[Finding]]) -> No
 
 def test_duplicates(pair: tuple[str, Plain, Plain, list[Finding]]) -> None:
     _, example, live, found = pair
-    emptied, repeated = [], []
+    emptied: list[tuple[str, int, str]] = []
+    repeated: list[tuple[str, int, str]] = []
     for file, side in ((EXAMPLE, example), (LIVE, live)):
         for key, count in Counter(key for _, key, _, _ in side.rows).items():
             if count > 1:

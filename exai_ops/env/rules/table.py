@@ -1,13 +1,13 @@
 """A rule is a pure function and a row: code, severity, title, hint, explanation, function.
 
-Rooms of codes: ENV0xx between files, ENV1xx within a file, ENV2xx meaning, ENV3xx secrets, CMP0xx compose.
+Rooms of codes: ENV0xx between files, ENV1xx within a file, CMP0xx compose.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from exai_ops.env.model import Document
 from exai_ops.findings import Finding, Status
@@ -61,8 +61,7 @@ class Context:
 RuleFunction: TypeAlias = Callable[[Context], Iterable[Finding]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(NamedTuple):
     """One rule.
 
     Attributes:
