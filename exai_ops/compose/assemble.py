@@ -15,8 +15,9 @@ from typing import Final, TypeAlias
 
 from exai_ops.compose.interpolate import Interpolator
 from exai_ops.compose.load import is_file, read_yaml
-from exai_ops.compose.merge import Merger, clean, to_sequence, to_value
+from exai_ops.compose.merge import Merger
 from exai_ops.compose.model import Place
+from exai_ops.compose.shape import clean, to_sequence, to_value
 from exai_ops.compose.yaml import Mapping as MappingNode
 from exai_ops.compose.yaml import Node, Parsed, Scalar
 from exai_ops.compose.yaml import Sequence as SequenceNode
@@ -140,7 +141,7 @@ class Assembler:
         """A service with what it extends beneath it; ``services`` are those of its own file."""
         service = services[name]
         extends = service.get("extends") if isinstance(service, MappingNode) else None
-        if extends is None or not isinstance(service, MappingNode):
+        if extends is None or _is_null(extends) or not isinstance(service, MappingNode):
             return service
         if (path, name) in chain or len(chain) > MAX_CHAIN:
             raise _refuse(extends.place, f"the service {name!r} extends itself, or a chain that is too long")

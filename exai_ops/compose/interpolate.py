@@ -6,18 +6,17 @@ Compose interpolates every value of every file (keys and ``x-`` blocks aside fro
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
-from exai_ops.compose.interpolation import (
-    Reference,
-    RequiredMissingError,
-    Template,
-    TemplateError,
-    parse_template,
-)
+from exai_ops.compose.interpolation import Reference, Template, TemplateError, parse_template
 from exai_ops.compose.model import Interpolation, Place, Problem
 from exai_ops.compose.yaml import Node, Scalar, Sequence
+from exai_ops.errors import CouldNotLook
+
+MAX_REFERENCES: Final = 100_000
+_REFERENCE: Final = re.compile(r"\$\$|\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 
 Path = tuple[str, ...]
 
@@ -46,23 +45,18 @@ class Interpolator:
             template = parse_template(node.written)
         except TemplateError:
             message = f"{'.'.join(path)} holds a $ that begins no variable (a literal one is written $$)"
-            self.problems.append(Problem(kind="template", message=message, place=_first_dollar(node)))
+            self.problems.append(Problem(kind="template", message=message, place=node.place))
             return node
         places = _Places(node)
-        for reference in template.references():
-            self._record(reference, places.of(reference.name), path)
-        return replace(node, value=self._resolved(template, node, path))
-
-    def _resolved(self, template: Template, node: Scalar, path: Path) -> str:
-        """The text; what ``?`` asks for and nothing gives is a problem, and empty."""
-        try:
-            return template.resolve(self.environment.get, strict=True)
-        except RequiredMissingError as error:
-            message = f"{'.'.join(path)} needs {error.name}, which nothing gives"
-            self.problems.append(Problem(kind="required", message=message, place=_first_dollar(node)))
-            return template.resolve(self.environment.get)
+        for reference, used in _each(template, self.environment, used=True):
+            place = places.next_of(reference.name)
+            if used:
+                self._record(reference, place, path)
+        return replace(node, value=template.resolve(self.environment.get))
 
     def _record(self, reference: Reference, place: Place, path: Path) -> None:
+        if len(self.references) >= MAX_REFERENCES:
+            raise CouldNotLook(f"{place.file}:{place.line}: more than {MAX_REFERENCES} variables are used")
         in_service = len(path) > 1 and path[0] == "services"
         self.references.append(
             Interpolation(
@@ -75,36 +69,53 @@ class Interpolator:
                 found=reference.name in self.environment,
             )
         )
+        if reference.kind.endswith("?") and not _given(reference, self.environment):
+            message = f"${{{reference.name}}} is required, and nothing gives it"
+            self.problems.append(Problem(kind="required", message=message, place=place))
+
+
+def _each(
+    template: Template, environment: Mapping[str, str], *, used: bool
+) -> Iterator[tuple[Reference, bool]]:
+    """Every reference in its order in the text, and whether it is looked up: one in an operand may not be."""
+    for part in template.parts:
+        if isinstance(part, Reference):
+            yield part, used
+            if part.default is not None:
+                given = _given(part, environment)
+                wanted = given if part.kind.endswith("+") else not given
+                yield from _each(part.default, environment, used=used and wanted)
+
+
+def _given(reference: Reference, environment: Mapping[str, str]) -> bool:
+    value = environment.get(reference.name)
+    return bool(value) if reference.kind.startswith(":") else value is not None
 
 
 class _Places:
-    """Where in the file each reference of a value stands, in their order."""
+    """Where in the file each reference of a value stands, asked for in their order."""
 
     def __init__(self, node: Scalar) -> None:
-        self._node = node
-        self._next = 0
+        self._source = node.source
+        self._file = node.place.file
+        self._at, self._line, self._column = 0, node.place.line, node.place.column
 
-    def of(self, name: str) -> Place:
-        """The next place of a name; ``$$`` is no reference."""
-        pattern = re.compile(rf"\$\$|(\$\{{?{re.escape(name)})(?![A-Za-z0-9_])")
-        for match in pattern.finditer(self._node.source, self._next):
-            if match[1]:
-                self._next = match.end()
-                return _offset(self._node, match.start())
-        return self._node.place
+    def next_of(self, name: str) -> Place:
+        """The next place of a name; ``$$`` is no reference. The last place, when it stands nowhere."""
+        for match in _REFERENCE.finditer(self._source, self._at):
+            if match[1] == name:
+                self._move(match.start())
+                break
+        place = Place(file=self._file, line=self._line, column=self._column)
+        self._move(min(self._at + 1, len(self._source)))
+        return place
 
-
-def _offset(node: Scalar, offset: int) -> Place:
-    before = node.source[:offset]
-    lines = before.count("\n")
-    if not lines:
-        return Place(file=node.place.file, line=node.place.line, column=node.place.column + offset)
-    column = offset - before.rindex("\n")
-    return Place(file=node.place.file, line=node.place.line + lines, column=column)
-
-
-def _first_dollar(node: Scalar) -> Place:
-    return _offset(node, max(node.source.find("$"), 0))
+    def _move(self, to: int) -> None:
+        passed = self._source[self._at : to]
+        lines = passed.count("\n")
+        self._column = len(passed) - passed.rfind("\n") if lines else self._column + len(passed)
+        self._line += lines
+        self._at = to
 
 
 def _changed(before: Iterable[Node], after: Iterable[Node]) -> bool:

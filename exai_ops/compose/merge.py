@@ -7,14 +7,13 @@ of keys with values become one in which the last of a key wins, ``command`` and 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from exai_ops.compose.model import Place, Problem
-from exai_ops.compose.ports import key_of as port_key
-from exai_ops.compose.scalars import as_text
+from exai_ops.compose.shape import to_mapping, to_sequence, to_value
+from exai_ops.compose.unique import UNIQUE, name_of
 from exai_ops.compose.yaml import Mapping as MappingNode
 from exai_ops.compose.yaml import Node, Scalar, Sequence
 from exai_ops.errors import CouldNotLook
@@ -90,7 +89,7 @@ def _replace(_merger: Merger, _base: Node, over: Node, _path: Path) -> Node:
 
 def _lists(merger: Merger, base: Node, over: Node, path: Path) -> Node:
     first, second = to_sequence(base), to_sequence(over)
-    key_of = _UNIQUE.get(path[-1], _name)
+    key_of = UNIQUE.get(path[-1], name_of)
     removed = {key_of(to_value(item)) for item in second.items if item.tag == "!reset"}
     if removed:
         first = replace(first, items=tuple(i for i in first.items if key_of(to_value(i)) not in removed))
@@ -166,139 +165,3 @@ def _pattern(path: Path) -> Path:
     """A path with ``*`` where names are free."""
     return tuple("*" if index == 1 or (index == 3 and path[2] == "ulimits") else part
                  for index, part in enumerate(path))  # fmt: skip
-
-
-# --- changes of shape --------------------------------------------------------------------------
-
-
-def to_sequence(node: Node) -> Sequence:
-    """A mapping as ``key=value`` items, a single value as a list of one."""
-    if isinstance(node, Sequence):
-        return node
-    if isinstance(node, Scalar):
-        return Sequence(items=() if node.value is None else (node,), place=node.place)
-    items = [pair for key, value in node.entries.items() for pair in _pairs(key, value, node.keys[key])]
-    return Sequence(items=tuple(items), place=node.place)
-
-
-def _pairs(key: str, value: Node, place: Place) -> Iterable[Scalar]:
-    if isinstance(value, Sequence):
-        for item in value.items:
-            yield from _pairs(key, item, item.place)
-        return
-    bare = not isinstance(value, Scalar) or value.value is None
-    text = key if bare else f"{key}={as_text(value.value)}"  # type: ignore[union-attr]
-    written = key if bare else f"{key}={value.written}"  # type: ignore[union-attr]
-    yield Scalar(value=text, written=written, place=place, tag=value.tag)
-
-
-def to_mapping(node: Node, default: Mapping[str, Any]) -> MappingNode:
-    """A list of names as a mapping from each to ``default``, or to nothing when that is empty."""
-    if isinstance(node, MappingNode):
-        return node
-    entries: dict[str, Node] = {}
-    keys: dict[str, Place] = {}
-    for item in node.items if isinstance(node, Sequence) else ():
-        if isinstance(item, Scalar):
-            name = as_text(item.value)
-            keys[name] = item.place
-            entries[name] = _from_value(default, item.place) if default else _scalar(None, item.place)
-    return MappingNode(entries=entries, keys=keys, place=node.place)
-
-
-def _from_value(values: Mapping[str, Any], place: Place) -> MappingNode:
-    entries: dict[str, Node] = {key: _scalar(value, place) for key, value in values.items()}
-    return MappingNode(entries=entries, keys=dict.fromkeys(entries, place), place=place)
-
-
-def _scalar(value: Any, place: Place) -> Scalar:
-    return Scalar(value=value, written=as_text(value), place=place)
-
-
-def clean(node: Node) -> Node:
-    """A node without what ``!reset`` removes, and without tags."""
-    if isinstance(node, MappingNode):
-        kept = {key: clean(value) for key, value in node.entries.items() if value.tag != "!reset"}
-        return replace(node, entries=kept, keys={key: node.keys[key] for key in kept}, tag="")
-    if isinstance(node, Sequence):
-        return replace(node, items=tuple(clean(i) for i in node.items if i.tag != "!reset"), tag="")
-    return replace(node, tag="") if node.tag else node
-
-
-def to_value(node: Node, *, written: bool = False) -> Any:
-    """A node as mappings, lists and single values; ``written`` gives them as before interpolation."""
-    if isinstance(node, MappingNode):
-        return {key: to_value(value, written=written) for key, value in node.entries.items()}
-    if isinstance(node, Sequence):
-        return [to_value(item, written=written) for item in node.items]
-    return node.written if written and isinstance(node.value, str) else node.value
-
-
-# --- lists whose items are unique --------------------------------------------------------------
-
-
-def unique(service: MappingNode) -> MappingNode:
-    """A service whose lists hold each key, port, mount or path once: the last, where the first stood."""
-    service = _unique_lists(service, _UNIQUE)
-    entries = dict(service.entries)
-    for name in ("build", "deploy"):
-        node = entries.get(name)
-        if isinstance(node, MappingNode):
-            entries[name] = _unique_lists(node, _UNIQUE_BELOW)
-    return replace(service, entries=entries)
-
-
-def _unique_lists(node: MappingNode, keys: Mapping[str, Callable[[Any], Hashable]]) -> MappingNode:
-    entries = dict(node.entries)
-    for name, key_of in keys.items():
-        items = entries.get(name)
-        if isinstance(items, Sequence):
-            entries[name] = replace(items, items=_unique(items.items, key_of))
-    return replace(node, entries=entries)
-
-
-def _unique(items: Iterable[Node], key_of: Callable[[Any], Hashable]) -> tuple[Node, ...]:
-    kept: dict[Hashable, Node] = {}
-    for item in items:
-        kept[key_of(to_value(item))] = item
-    return tuple(kept.values())
-
-
-def _name(value: Any) -> Hashable:
-    return str(value).partition("=")[0]
-
-
-def _env_file(value: Any) -> Hashable:
-    return str(value.get("path")) if isinstance(value, dict) else str(value)
-
-
-def _mount(prefix: str) -> Callable[[Any], Hashable]:
-    def key_of(value: Any) -> Hashable:
-        if isinstance(value, dict):
-            return str(value.get("target") or f"{prefix}/{value.get('source')}")
-        return f"{prefix}/{value}"
-
-    return key_of
-
-
-def _volume(value: Any) -> Hashable:
-    """Where a volume or device is mounted; ``c:`` before a slash is a Windows drive."""
-    if isinstance(value, dict):
-        return str(value.get("target"))
-    parts = re.sub(r"^[A-Za-z]:(?=[\\/])", "", str(value)).split(":")
-    return parts[1] if len(parts) > 1 else parts[0]
-
-
-_UNIQUE: Final[Mapping[str, Callable[[Any], Hashable]]] = {
-    **dict.fromkeys(
-        ("annotations", "cap_add", "cap_drop", "dns", "dns_opt", "dns_search", "environment", "labels"), _name
-    ),
-    **dict.fromkeys(("links", "profiles", "sysctls", "tmpfs"), _name),
-    **dict.fromkeys(("volumes", "devices"), _volume),
-    "configs": _mount(""),
-    "env_file": _env_file,
-    "expose": str,
-    "ports": port_key,
-    "secrets": _mount("/run/secrets"),
-}
-_UNIQUE_BELOW: Final = dict.fromkeys(("additional_contexts", "args", "labels", "platforms", "tags"), _name)

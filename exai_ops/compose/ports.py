@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 _ANY: Final = "0.0.0.0"  # noqa: S104 - judged, not bound
+_LONGEST: Final = 200
 _SHORT: Final = re.compile(
     r"""(?:(?P<host>\[[^\]]*\]|[0-9a-z.:%-]*):(?=[^:]*:[^:]*$))?  # an address only before two more parts
         (?:(?P<published>[0-9]*(?:-[0-9]+)?):)?
@@ -51,7 +52,7 @@ def parse_port(entry: object) -> Port | None:
     """A port from one entry of ``ports``, or None when it is none."""
     if isinstance(entry, Mapping):
         return _long(entry)
-    match = _SHORT.fullmatch(str(entry).strip().lower()) if isinstance(entry, str | int) else None
+    match = _SHORT.fullmatch(str(entry)[:_LONGEST].strip().lower()) if isinstance(entry, str | int) else None
     target = _range(match["target"]) if match else None
     if match is None or target is None:
         return None

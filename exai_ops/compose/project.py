@@ -9,9 +9,10 @@ from typing import Any, TypeAlias
 
 from exai_ops.compose.assemble import Assembler, folder_of, join
 from exai_ops.compose.load import is_file, read_bytes
-from exai_ops.compose.merge import clean, to_value, unique
 from exai_ops.compose.model import EnvFile, Place, Project, Service, Source, Variable
 from exai_ops.compose.scalars import as_text
+from exai_ops.compose.shape import clean, to_value
+from exai_ops.compose.unique import unique
 from exai_ops.compose.yaml import Mapping as MappingNode
 from exai_ops.compose.yaml import Node, Scalar
 from exai_ops.compose.yaml import Sequence as SequenceNode

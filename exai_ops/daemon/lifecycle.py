@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import resource
 import signal
 import socket
 import time
@@ -40,12 +41,16 @@ CUT_S: Final = 2.0
 _PRIVATE: Final = SimulatorOptions(control=False, remember=0)
 """The simulator inside the daemon keeps no prompts and has no control endpoint."""
 
+SPARE_FILES: Final = 256
+"""Open files beside the clients' and the providers' connections."""
+
 MCP = Callable[[Daemon], App]
 
 
 async def serve(settings: Settings, *, simulate: bool, mcp: MCP) -> int | None:
     """Serve until a signal; returns its number. Raises UsageError, StorageError before anything is served."""
     began = time.perf_counter()
+    _open_files(settings)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # a line a connection says nothing new
     listening = bind(settings)
     port = listening.getsockname()[1]
@@ -106,6 +111,17 @@ def bind(settings: Settings) -> socket.socket:
             hint=f"port {port} is {runstate.port_holder(settings, port)}",
         ) from error
     return listening
+
+
+def _open_files(settings: Settings) -> None:
+    """As many open files as the connections need, if the hard limit allows; a warning if it does not."""
+    needed = 2 * settings.max_connections + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        if soft < needed:
+            _LOG.warning("few open files allowed", allowed=soft, needed=needed, mend="raise ulimit -n")
 
 
 @contextlib.asynccontextmanager

@@ -73,6 +73,15 @@ def candidates(
     return (*own, *(_from_file(entry, key) for entry in reversed(files) if key in entry.reading.values))
 
 
+def winners(project: Project, service: Service, files: tuple[FileReading, ...]) -> dict[str, Candidate]:
+    """The candidate that wins, of every key that a service has."""
+    found: dict[str, Candidate] = {}
+    for entry in files:
+        found.update((key, _from_file(entry, key)) for key in entry.reading.values)
+    found.update((variable.key, _own(project, variable)) for variable in service.environment)
+    return found
+
+
 def _own(project: Project, variable: Variable) -> Candidate:
     return Candidate(
         kind="environment" if variable.value is not None else "bare",

@@ -44,28 +44,37 @@ class Explanation:
 
     Attributes:
         secret: Whether its values are never shown.
-        nearest: A name like it that is known, when the key itself is known nowhere.
+        known: Whether some file, service or setting has the key, asked for here or not.
+        nearest: A name like it that is known, when the key itself is not.
     """
 
     key: str
     secret: bool
     rows: tuple[Row, ...]
+    known: bool = True
     nearest: str | None = None
 
     @property
     def found(self) -> bool:
         """Whether anything has a say about the key."""
-        return any(row.place is not None or row.value is not None for row in self.rows)
+        return any(_says(row) for row in self.rows)
+
+    def masked(self, row: Row) -> bool:
+        """Whether a row's value must not be shown."""
+        return bool(row.value) and (self.secret or shown(self.key, row.value or "") == MASK)
 
     def shown(self, row: Row) -> str:
         """A row's value as it may be printed: masked values are told apart by a number, nothing else."""
-        if row.value is None:
-            return "unset"
-        text = MASK if self.secret and row.value else shown(self.key, row.value)
-        if not row.value or text != MASK:
-            return "empty" if not row.value else text
+        if not row.value:
+            return "unset" if row.value is None else "empty"
+        if not self.masked(row):
+            return shown(self.key, row.value)
         values = list(dict.fromkeys(r.value for r in self.rows if r.value))
         return MASK if len(values) == 1 else f"{MASK} ({values.index(row.value) + 1})"
+
+
+def _says(row: Row) -> bool:
+    return row.place is not None or row.value is not None or row.source == "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,12 +112,12 @@ def explain(
     variable = sources.variables.get(key)
     if variable is not None and service is None and reader is None:
         rows.append(_default(key, variable))
-    known = any(row.place or row.value is not None for row in rows)
+    names = set() if any(_says(row) for row in rows) else _known(sources)
+    known = not names or key in names
+    near = [] if known else difflib.get_close_matches(key, sorted(names), n=1, cutoff=0.6)
+    secret = getattr(variable, "kind", "") == "secret"
     return Explanation(
-        key=key,
-        secret=getattr(variable, "kind", "") == "secret",
-        rows=tuple(rows),
-        nearest=None if known else _nearest(key, sources),
+        key=key, secret=secret, rows=tuple(rows), known=known, nearest=near[0] if near else None
     )
 
 
@@ -229,11 +238,6 @@ def _default(key: str, variable: Any) -> Row:
         )
     text = variable.show(variable.default)
     return Row(who="exai's own default", value=text or None, source="default", why=tuple(why))
-
-
-def _nearest(key: str, sources: Sources) -> str | None:
-    near = difflib.get_close_matches(key, sorted(_known(sources)), n=1, cutoff=0.6)
-    return near[0] if near else None
 
 
 def _known(sources: Sources) -> set[str]:

@@ -46,7 +46,7 @@ def _place(place: Place) -> str:
 def as_json(explanation: Explanation) -> str:
     """``{schema_version, key, secret, rows: [{who, value, set, source, where, over, why}]}``.
 
-    ``value`` is text as it may be shown: ``***`` for a secret, null where nothing is set.
+    ``value`` is ``***`` for a secret and null where nothing is set.
     """
     document = {
         "schema_version": SCHEMA_VERSION,
@@ -60,7 +60,7 @@ def as_json(explanation: Explanation) -> str:
 def _row(explanation: Explanation, row: Row) -> dict[str, Any]:
     return {
         "who": row.who,
-        "value": None if row.value is None else explanation.shown(row) if row.value else "",
+        "value": explanation.shown(row) if explanation.masked(row) else row.value,
         "set": row.value is not None,
         "source": row.source,
         "where": None if row.place is None else _where(row.place),

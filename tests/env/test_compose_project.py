@@ -101,7 +101,7 @@ def test_every_reference_is_recorded_with_its_place() -> None:
 def test_a_template_that_is_none_is_a_problem_and_the_rest_is_read() -> None:
     write(Path(), {"c.yml": "services:\n  web:\n    image: x\n    command: echo ${A B}\n"})
     project = load("c.yml")
-    assert [(p.kind, p.place.line, p.place.column) for p in project.problems] == [("template", 4, 19)]
+    assert [(p.kind, p.place.line, p.place.column) for p in project.problems] == [("template", 4, 14)]
     assert project.services["web"].body["image"] == "x"
 
 

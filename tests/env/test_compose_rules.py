@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from exai_ops.findings import Finding, Status
 
 from .compose_cases import load, write
 
-Found = list[tuple[str, str, str | None]]
+Found = Sequence[tuple[str, str, str | None]]
 """Status, ``file:line`` and name of each finding."""
 
 PASSWORD = "hunter2hunter2"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from exai_ops.compose.merge import to_value
 from exai_ops.compose.scalars import ScalarValue, as_text, typed
+from exai_ops.compose.shape import to_value
 from exai_ops.compose.yaml import MAX_DEPTH, Mapping, Scalar, parse
 from exai_ops.errors import CouldNotLook
 

@@ -68,7 +68,7 @@ BARE_UNSET = "a key without a value in environment, which neither the shell nor 
         ("{image: x}", {}, {}, None, None, ["no ENV of its image is known here, which would hold now"]),
         ("{environment: [A=1]}", {}, {}, "1", "c.yml:2", []),
         ("{environment: [A=1]}", {}, {"A": "shell"}, "1", "c.yml:2", []),
-        ("{env_file: e}", {"e": "# c\nA=1\n"}, {}, "1", "e:2", []),
+        ("{env_file: e}", {"e": "X=0\nA=1\n"}, {}, "1", "e:2", []),
         ("{env_file: e, environment: [A=2]}", {"e": "A=1\n"}, {}, "2", "c.yml:2", [OWN_WINS]),
         ("{env_file: [e, f]}", {"e": "A=1\n", "f": "A=2\n"}, {}, "2", "f:1", [LATER_WINS]),
         ("{env_file: e}", {"e": "A=\n"}, {}, "", "e:1", [EMPTY_STILL]),
@@ -96,7 +96,7 @@ def test_what_a_service_gets(
 
 
 def test_what_loses_is_named_best_first() -> None:
-    row = service_row("{env_file: [e, f], environment: [A=3]}", {"e": "A=1\n", "f": "# c\nA=2\n"})
+    row = service_row("{env_file: [e, f], environment: [A=3]}", {"e": "A=1\n", "f": "X=0\nA=2\n"})
     assert [f"{place.file}:{place.line}" for place in row.over] == ["f:2", "e:1"]
 
 
@@ -161,7 +161,7 @@ def test_the_nearest_name_is_offered() -> None:
 # --- the command -------------------------------------------------------------------------------
 
 PROJECT = {
-    "docker-compose.yml": "services:\n  web:\n    env_file: .env.docker\n    environment:\n      - A=own\n",
+    "docker-compose.yml": "services:\n  web:\n    env_file: .env.docker\n    environment: [A=own]\n  d: {}\n",
     ".env.docker": f"A=file\nDB_PASSWORD={SECRET}\n",
 }
 
@@ -172,7 +172,7 @@ def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert lines[0] == "A"
     assert any(
-        line.split() == ["service", "web", "'own'", "environment", "docker-compose.yml:5"] for line in lines
+        line.split() == ["service", "web", "'own'", "environment", "docker-compose.yml:4"] for line in lines
     )
     assert "    environment wins over env_file" in lines
     assert "    over .env.docker:1" in lines
@@ -192,7 +192,9 @@ def test_json_and_one_service(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("args", "code", "message"),
     [
-        (["DB_PASWORD"], 1, "DB_PASWORD is set nowhere; did you mean DB_PASSWORD?"),
+        (["DB_PASWORD"], 1, "DB_PASWORD is not set anywhere\nhint: did you mean DB_PASSWORD?"),
+        (["A", "--service", "d"], 1, "A is not set there"),
+        (["QQQQ"], 1, "QQQQ is not set anywhere"),
         (["A", "--service", "wep"], 2, "did you mean web?"),
         (["A", "--reader", "bsh"], 2, "did you mean bash?"),
         (["A", "--format", "xml"], 2, "text or json"),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from exai_ops.errors import UsageError
+from exai_ops.errors import ExaiError, UsageError
+
+if TYPE_CHECKING:
+    from exai_ops.env.explain import Explanation
 
 
 def explain(
@@ -55,11 +58,16 @@ def explain(
         service=service,
         reader=reader,
     )
-    print(render(explanation), end="")
+    if explanation.known or format == "json":
+        print(render(explanation), end="")
     if not explanation.found:
-        near = explanation.nearest
-        typer.echo(f"exai: {key} is set nowhere" + (f"; did you mean {near}?" if near else ""), err=True)
-        raise typer.Exit(1)
+        raise _not_set(explanation)
+
+
+def _not_set(explanation: Explanation) -> ExaiError:
+    where = "there" if explanation.known else "anywhere"
+    near = explanation.nearest
+    return ExaiError(f"{explanation.key} is not set {where}", hint=f"did you mean {near}?" if near else None)
 
 
 def _check(option: str, name: str | None, known: Collection[str]) -> None:

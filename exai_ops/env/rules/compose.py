@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from exai_ops.compose.model import Project
@@ -22,9 +23,21 @@ def _needing_project(code: str, function: ProjectRule) -> RuleFunction:
         if context.project is None:
             yield Finding(code, Status.SKIP, "needs a compose file", "name it with --compose")
         else:
-            yield from function(context, context.project)
+            yield from map(_one_line, function(context, context.project))
 
     return judge
+
+
+def _one_line(finding: Finding) -> Finding:
+    """A finding without what names in a hostile file may hold: line ends, what a terminal obeys."""
+    if finding.message.isprintable() and finding.hint.isprintable():
+        return finding
+    message, hint = (_printable(text) for text in (finding.message, finding.hint))
+    return replace(finding, message=message, hint=hint)
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _rule(code: str, severity: Status, function: ProjectRule, *, title: str, hint: str, why: str) -> Rule:

@@ -15,6 +15,7 @@ from exai_ops.findings import Finding, Status
 if TYPE_CHECKING:
     import ast
 
+_LONGEST: Final = 10_000  # characters of a command that are looked at
 _FINE: Final = r"(?:true\b|:|exit\s+0|(?:/usr)?/bin/true\b|echo\b[^|&;<>]*)"
 _ALWAYS: Final = re.compile(rf"(?:\|\||;)\s*{_FINE}\s*;?\s*$")
 _NEVER_FAILS: Final = re.compile(
@@ -51,8 +52,8 @@ def is_off(check: Mapping[str, Any]) -> bool:
 def _command(check: Mapping[str, Any]) -> list[str]:
     test = check.get("test")
     if not isinstance(test, list):
-        return ["sh", "-c", str(test or "")]
-    words = [str(word) for word in test]
+        return ["sh", "-c", str(test or "")[:_LONGEST]]
+    words = [str(word)[:_LONGEST] for word in test[:100]]
     return words[1:] if words[:1] == ["CMD"] else ["sh", "-c", *words[1:]]
 
 
@@ -81,8 +82,6 @@ def _only_prints(code: str) -> bool:
     """Whether Python code imports, prints fixed values and exits with 0 at most."""
     import ast
 
-    if len(code) > 10_000:
-        return False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a bad escape in the user's code

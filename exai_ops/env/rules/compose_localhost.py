@@ -8,7 +8,7 @@ from typing import Final
 
 from exai_ops.compose.model import Place, Project, Service
 from exai_ops.compose.ports import ports_of
-from exai_ops.env.effective import candidates, value_of
+from exai_ops.env.effective import winners
 from exai_ops.env.rules.compose_environment import at, files_read
 from exai_ops.env.rules.table import Context
 from exai_ops.findings import Finding, Status
@@ -48,13 +48,12 @@ def localhost(context: Context, project: Project) -> Iterator[Finding]:
 def _local(context: Context, project: Project, service: Service) -> Iterator[tuple[str, Place, str]]:
     """Key, place and the service that is meant, of each variable that names localhost in its stead."""
     files = files_read(context, project, service)
-    keys = [v.key for v in service.environment] + [key for file in files for key in file.reading.values]
-    for key in dict.fromkeys(keys):
-        winner = candidates(project, service, files, key)[0]
+    every = winners(project, service, files)
+    for key, winner in every.items():
         if winner.value and _MAYBE.search(winner.value):
-            beside = value_of(project, service, files, _HOST_KEY.sub(r"\g<what>_PORT", key))
-            port = str(beside.value) if beside else ""
-            other = _other(project, service, key, winner.value, port)
+            named = _HOST_KEY.fullmatch(key)
+            beside = every.get(f"{named['what']}_PORT") if named else None
+            other = _other(project, service, key, winner.value, str(beside.value) if beside else "")
             if other:
                 yield key, winner.place, other
 

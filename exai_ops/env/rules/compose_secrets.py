@@ -27,9 +27,10 @@ _OPTIONS: Final = (
         r"(?<![\w-])(?P<option>(?:[A-Z0-9]+_)*(?:PASSWORD|TOKEN|SECRET|PGPASSWORD|REDISCLI_AUTH|MYSQL_PWD|API_KEY))="
         + _VALUE
     ),
-    re.compile(r"(?P<option>[a-z][a-z0-9+.-]*://[^\s:/@\"']*):(?P<value>[^\s:/@\"']+)@"),
+    re.compile(r"(?<![a-z0-9+.-])(?P<option>[a-z][a-z0-9+.-]*://[^\s:/@\"']*):(?P<value>[^\s:/@\"']+)@"),
     re.compile(r"\bcurl\b(?:[^|;&]*?\s)(?P<option>-u|--user)\s*[\"']?[^\s:\"']+:(?P<value>[^\s\"']+)"),
 )
+_LONGEST: Final = 10_000  # characters of a command: some patterns take the square of it
 _PLACES: Final = (("command",), ("entrypoint",), ("healthcheck", "test"))
 
 
@@ -43,7 +44,8 @@ def passwords_in_commands(_context: Context, project: Project) -> Iterator[Findi
 def _text(body: Any, path: tuple[str, ...]) -> str:
     for key in path:
         body = body.get(key) if isinstance(body, dict) else None
-    return " ".join(str(word) for word in body) if isinstance(body, list) else str(body or "")
+    text = " ".join(str(word) for word in body) if isinstance(body, list) else str(body or "")
+    return text[:_LONGEST]
 
 
 def _judge(service: Service, path: str, text: str) -> Iterator[Finding]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import combinations
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from exai_ops.compose.model import Project, Service
 from exai_ops.compose.ports import Port, ports_of
@@ -12,6 +11,11 @@ from exai_ops.env.rules.compose_environment import at
 from exai_ops.env.rules.compose_health import is_off
 from exai_ops.env.rules.table import Context
 from exai_ops.findings import Finding, Status
+
+Published: TypeAlias = tuple[Service, int, Port]
+"""A service, an index into its ``ports``, and the port."""
+
+_LOOKED_AT: Final = 50  # of those that overlap with one; there are more only in a hostile file
 
 # --- ports -------------------------------------------------------------------------------------
 
@@ -46,19 +50,36 @@ def _shown(ports: tuple[int, int] | None) -> str:
 
 
 def colliding_ports(_context: Context, project: Project) -> Iterator[Finding]:
-    """Two ports that cannot be bound on one host."""
-    for (first, first_index, one), (second, index, other) in combinations(_ports(project), 2):
-        if one.collides(other) and _run_together(first, second):
-            there = at(first.at(f"ports.{first_index}"), first.name)
-            place = second.at(f"ports.{index}")
-            whose = "itself" if first is second else first.name
-            message = f"{second.name} publishes {_shown(other.published)}, which {whose} has at {there}"
-            yield Finding(
-                "CMP009", Status.ERROR, message, "give one of them another host port", at(place, second.name)
-            )
+    """Ports that cannot be bound because another has them; each is named once, with the first such."""
+    order = {name: number for number, name in enumerate(project.services)}
+    beside: list[Published] = []  # those that begin before, and may reach as far as, the one in hand
+    for mine in sorted(_ports(project), key=lambda entry: entry[2].published or (0, 0)):
+        published = mine[2].published
+        if published is not None:
+            beside = [other for other in beside if (other[2].published or (0, 0))[1] >= published[0]]
+            hit = next((other for other in beside if _clash(mine, other)), None)
+            if hit is not None:
+                yield _collision(mine, hit, order)
+            if len(beside) < _LOOKED_AT:
+                beside.append(mine)
 
 
-def _ports(project: Project) -> list[tuple[Service, int, Port]]:
+def _clash(one: Published, other: Published) -> bool:
+    return one[2].collides(other[2]) and _run_together(one[0], other[0])
+
+
+def _collision(one: Published, other: Published, order: Mapping[str, int]) -> Finding:
+    """The finding, at the one that stands later among the services."""
+    first, second = sorted((one, other), key=lambda entry: (order[entry[0].name], entry[1]))
+    service, index, port = second
+    there = at(first[0].at(f"ports.{first[1]}"), first[0].name)
+    whose = "itself" if first[0] is service else first[0].name
+    message = f"{service.name} publishes {_shown(port.published)}, which {whose} has at {there}"
+    hint = "give one of them another host port"
+    return Finding("CMP009", Status.ERROR, message, hint, at(service.at(f"ports.{index}"), service.name))
+
+
+def _ports(project: Project) -> list[Published]:
     return [
         (service, index, port)
         for service in project.services.values()
