@@ -331,7 +331,7 @@ async def test_an_upgrade_that_is_none_is_answered(guarded: DaemonProcess, reque
 async def _drain(reader: asyncio.StreamReader) -> bytes:
     try:
         return await reader.read()
-    except ConnectionResetError:
+    except ConnectionError:
         return b""
 
 
