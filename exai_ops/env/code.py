@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """One place that reads a variable: file as shown, line from 1, and how (``os.environ``, ``pydantic``)."""
+    """One place that reads a variable: file as shown, line from 1, and how (``os.environ``, ``pydantic``).
+
+    ``shell`` and ``Dockerfile`` are weaker than the others: a name there may be the script's own.
+    """
 
     file: str
     line: int
@@ -23,9 +26,11 @@ class CodeUse:
         reads: Name to the places that read it.
         dynamic: Places whose name could not be told, so that absence proves nothing.
         unreadable: Files that could not be parsed, with the reason.
+        stopped: Why the scan ended before its end, or None.
     """
 
     root: str
     reads: Mapping[str, tuple[Read, ...]] = field(default_factory=dict)
     dynamic: tuple[Read, ...] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    stopped: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -14,6 +15,7 @@ from exai_ops.env.suppression import Suppression
 from exai_ops.errors import UsageError
 from exai_ops.findings import Finding, Status
 
+_LONG: Final = r"[A-Za-z0-9_+/=]{12,}"
 _NOT_LOOKED: Final = (Status.SKIP, Status.UNKNOWN)
 
 
@@ -62,9 +64,9 @@ def run(rules: Sequence[Rule], context: Context, leave: Leave | None = None) -> 
     An exception of a rule is a bug and goes up.
     """
     leave = leave or Leave()
-    found = [finding for rule in rules for finding in rule.function(context)]
+    found = _without_pieces([finding for rule in rules for finding in rule.function(context)], context)
     skipped = {finding.code for finding in found if finding.status in _NOT_LOOKED}
-    selected = {rule.code for rule in rules}
+    selected = {rule.code for rule in rules if not rule.elsewhere}
 
     def judged(code: str) -> bool:
         return code in selected - skipped or code not in leave.codes
@@ -80,6 +82,27 @@ def in_order(found: Iterable[Finding], context: Context) -> list[Finding]:
     """By file (the documents first, as they stand in the context), line and code."""
     places = {document.path: index for index, document in enumerate(context.documents())}
     return sorted(found, key=lambda finding: _key(finding, places))
+
+
+def _without_pieces(found: Iterable[Finding], context: Context) -> list[Finding]:
+    """Findings without what looks like a secret and was taken for a key: a line of a private key, say."""
+    from exai_ops.env.masking import is_stray
+    from exai_ops.env.shown import MASK
+
+    texts: list[str] = []
+    clean = []
+    for finding in found:
+        said = f"{finding.message} {finding.hint} {finding.where.name}"
+        for word in {word for word in re.findall(_LONG, said) if is_stray(word)}:
+            texts = texts or [document.text for document in context.documents()]
+            if any(word in text for text in texts):
+                where = dataclasses.replace(
+                    finding.where, name=finding.where.name and finding.where.name.replace(word, MASK)
+                )
+                message, hint = (text.replace(word, MASK) for text in (finding.message, finding.hint))
+                finding = dataclasses.replace(finding, message=message, hint=hint, where=where)  # noqa: PLW2901
+        clean.append(finding)
+    return clean
 
 
 def _printable(finding: Finding) -> Finding:

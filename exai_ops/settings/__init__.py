@@ -7,15 +7,18 @@ model, once, in the command that needs it; ``env_example`` writes the documented
 from exai_ops.settings.example import env_example
 from exai_ops.settings.model import VARIABLES, Settings, is_loopback
 from exai_ops.settings.reading import Problem, Sources, environment, examine, load, secrets_in, shell, sources
+from exai_ops.settings.stack import STACK_VARIABLES, StackVariable
 from exai_ops.settings.variable import BadValue, Secret, Variable
 
 __all__ = [
+    "STACK_VARIABLES",
     "VARIABLES",
     "BadValue",
     "Problem",
     "Secret",
     "Settings",
     "Sources",
+    "StackVariable",
     "Variable",
     "env_example",
     "environment",

@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
 
 from exai_ops.settings.model import VARIABLES
+from exai_ops.settings.stack import SECTION, STACK_VARIABLES
 from exai_ops.settings.variable import Variable
 
 _HEAD = (
-    "# Settings of exai. Copy to .env and change what you need: each value shown is the default,",
-    "# an empty one means unset. Written by `exai settings example`; do not edit by hand.",
+    "# Settings of exai. Copy to .env (`make serve`) or .env.docker (the compose stack) and change what",
+    "# you need: each value shown is the default, an empty one means unset. Written by",
+    "# `exai settings example`; do not edit by hand.",
 )
 
 
 def env_example() -> str:
-    """Every variable in its section, with a comment, at its default."""
+    """Every variable in its section, with a comment, at its default; those of the stack last."""
     lines = list(_HEAD)
     section = ""
     for variable in VARIABLES:
         if variable.section != section:
             section = variable.section
             lines += ["", f"# --- {section} ---"]
-        lines += ["", *_comment(variable), f"{variable.name}={variable.show(variable.default)}"]
+        lines += ["", *_comment(_told(variable)), f"{variable.name}={variable.show(variable.default)}"]
+    lines += ["", f"# --- {SECTION} ---"]
+    for extra in STACK_VARIABLES:
+        lines += ["", *_comment(extra.comment), f"{extra.name}={extra.default}"]
     return "\n".join(lines) + "\n"
 
 
-def _comment(variable: Variable) -> Iterable[str]:
+def _told(variable: Variable) -> str:
     text = f"{variable.comment} Takes {variable.allowed()}."
     if variable.aliases:
         text += f" Also read as {', '.join(variable.aliases)}."
+    return text
+
+
+def _comment(text: str) -> list[str]:
     return textwrap.wrap(
         text, 98, initial_indent="# ", subsequent_indent="# ", break_long_words=False, break_on_hyphens=False
     )

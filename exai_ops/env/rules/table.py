@@ -70,6 +70,7 @@ class Rule(NamedTuple):
         title: The good outcome, as linkerd's checks say it: "every key of the example is in the live file".
         hint: What to do, in general; a finding's own hint shows the mended line.
         explanation: A paragraph or two for ``--explain`` and the docs: why, for whom, what is disputed.
+        elsewhere: Whether another command looks, and ``exai env check`` leaves its suppressions alone.
     """
 
     code: str
@@ -78,3 +79,4 @@ class Rule(NamedTuple):
     hint: str
     explanation: str
     function: RuleFunction
+    elsewhere: bool = False

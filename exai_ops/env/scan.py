@@ -1,0 +1,111 @@
+"""Secrets in tracked files and in what the history added: which, where, since when; values are not kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import PurePath
+from typing import Final, NamedTuple
+
+from exai_ops.env.git import Added
+from exai_ops.env.masking import key_shown
+from exai_ops.env.rules.secrets import HISTORY, TRACKED
+from exai_ops.env.secrets import Hit, Manner, in_line, may_hold
+from exai_ops.env.suppression import MARK, in_text
+from exai_ops.findings import Finding, Location, Status
+
+MOST: Final = 10_000  # secrets of one history: more are a data set
+_DOTENV: Final = re.compile(r"(?:^|\.)env(?:$|[.-])")
+_CONFIG: Final = frozenset({
+    ".yml", ".yaml", ".toml", ".ini", ".cfg", ".conf", ".properties", ".sh", ".bash", ".tf", ".tfvars",
+    ".service",
+})  # fmt: skip
+_PROSE: Final = frozenset({".py", ".md", ".rst", ".ts", ".js"})
+
+
+class Spot(NamedTuple):
+    """One secret and where it stands; ``hidden`` is whether its line says that it is meant to."""
+
+    file: str
+    line: int
+    hit: Hit
+    hidden: bool = False
+
+
+class Known(NamedTuple):
+    """What tells a secret from others: its file, its kind and what its value is alike to."""
+
+    file: str
+    what: str
+    digest: bytes
+
+
+def known(spot: Spot) -> Known:
+    """What tells this one from others, whatever its line."""
+    return Known(spot.file, spot.hit.what, spot.hit.digest)
+
+
+def manner_of(path: str) -> Manner:
+    """How the lines of a file are read, by its name."""
+    name, suffix = PurePath(path).name, PurePath(path).suffix
+    if _DOTENV.search(name) and suffix not in _PROSE:
+        return "dotenv"
+    return "config" if suffix in _CONFIG or name.startswith(("Dockerfile", "Containerfile")) else "code"
+
+
+def in_file(path: str, text: str) -> Iterator[Spot]:
+    """The secrets of a file's text."""
+    if not may_hold(text):
+        return
+    manner = manner_of(path)
+    for number, line in enumerate(text.split("\n"), 1):
+        if may_hold(line):
+            for hit in in_line(line, manner):
+                yield Spot(path, number, hit)
+
+
+def in_history(lines: Iterable[Added]) -> Iterator[tuple[str, Spot]]:
+    """Commit and place of each secret when it first came."""
+    seen: set[Known] = set()
+    manners: dict[str, Manner] = {}
+    for added in lines:
+        if not may_hold(added.text):
+            continue
+        if added.file not in manners:
+            manners[added.file] = manner_of(added.file)
+        for hit in in_line(added.text, manners[added.file]):
+            spot = Spot(added.file, added.line, hit, _is_hidden(added.file, added.text))
+            if known(spot) not in seen and len(seen) < MOST:
+                seen.add(known(spot))
+                yield added.commit, spot
+
+
+def _is_hidden(file: str, line: str) -> bool:
+    """Whether a line says, with a reason, that its secret is meant to be there."""
+    return MARK in line and any(s.reason and s.code in (TRACKED, HISTORY) for s in in_text(file, line))
+
+
+def of_tracked(spot: Spot, commit: str | None) -> Finding:
+    """The finding for a secret that is in a tracked file now."""
+    since = f", since commit {commit[:12]}" if commit else ""
+    hint = "take it out, and make a new one where it was issued: the history keeps this one"
+    return Finding(TRACKED, _status(spot), f"{_name(spot)}{spot.hit.what}{since}", hint, _where(spot))
+
+
+def of_history(spot: Spot, commit: str) -> Finding:
+    """The finding for a secret that was in a tracked file once."""
+    message = f"{_name(spot)}{spot.hit.what}, added by commit {commit[:12]}"
+    hint = "make a new one where it was issued: every clone has this one"
+    return Finding(HISTORY, _status(spot), message, hint, _where(spot))
+
+
+def _status(spot: Spot) -> Status:
+    return Status.ERROR if spot.hit.sure else Status.WARNING
+
+
+def _name(spot: Spot) -> str:
+    return f"{key_shown(spot.hit.key)} is " if spot.hit.key else "holds "
+
+
+def _where(spot: Spot) -> Location:
+    return Location(spot.file, spot.line, key_shown(spot.hit.key) if spot.hit.key else None)

@@ -1,0 +1,211 @@
+"""Tells secrets from other values: by shape, by entropy, by the name of the key. Values are not kept.
+
+Three questions, three ears. An assignment of a dotenv file: any real value under a secret's name counts.
+A line of configuration: a value under a secret's name counts when it is dense, as random characters are. A
+line of code or prose: the same in quotes alone. Shapes count everywhere. What is plainly made up (a
+placeholder, a reference, a test word, a sequence, one letter over and over) never does.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from exai_ops.env.secret_shapes import API_KEY, JWT, MARKS, PRIVATE_KEY, URL, Shape, matches
+from exai_ops.env.shown import is_placeholder, is_secret_key
+
+Manner: TypeAlias = Literal["dotenv", "config", "code"]
+
+NAMED: Final = "a value under the name of a secret"
+_SALT: Final = os.urandom(16)
+_MADE_UP: Final = (
+    r"(?i)(?<![a-z])(?:testing|sample|dummy|redacted|masked|hidden|secrets?|password|passwd|token|undefined|foobar"
+    r"|default|invalid|wrong|canary)(?![a-z])"
+    r"|(?<![a-z0-9])(?:tests?|fake|mock|demo|none|null|foo|todo|unset|dev|local|my|not|some)(?![a-z0-9])"
+    r"|example|12345|23456|abcdef|qwert|asdfg|00000|11111|xxxx|\*\*\*|\.\.\.|\u2026"
+)
+_REFERENCE: Final = (
+    r"\$[A-Za-z_{(]|\{\{|\$\$|%\(|%s|<[^<>]*>|\{[^{}]*\}|^(?:os|process|env|self|settings|config)\.|^!"
+)
+_HARMLESS: Final = r"(?i)[+-]?[0-9.,:]{1,15}|true|false|yes|no|on|off|[a-z][a-z0-9+.-]*://[^@]*"
+_PATH: Final = r"(?:\.{0,2}|~|[A-Za-z]:)[/\\].*"
+_PUBLIC: Final = r"(?i)PUBLIC[_-]?KEY|PUBLISHABLE|WebSocket-Key"
+_NAME: Final = r"(?<![A-Za-z0-9_.-])(?P<key>[A-Za-z_][A-Za-z0-9_.-]{0,80})"
+_QUOTED: Final = (
+    _NAME + r"[\"']?\]?\s*(?::(?:[A-Za-z.\[\] |]{1,60}=)?|=|:=|=>)\s*[a-z]{0,2}"
+    r"(?P<q>[\"'`])(?P<value>[^\"'`\s]{8,})(?P=q)"
+)
+_BARE: Final = _NAME + r"\s*[=:]\s*(?P<value>[^\s\"'`#,;(){}\[\]]{8,})"
+_BEFORE: Final = r"([A-Za-z_][A-Za-z0-9_.-]*)[\"']?\]?\s*(?:=|:|:=|=>)\s*[\"'`]?$"
+_DOTENV: Final = r"\s*(?:export\s+)?(?P<key>[A-Za-z_][A-Za-z0-9_.-]*)\s*[=:]\s*(?P<value>.*)"
+WORDS: Final = (
+    "key", "token", "secret", "pass", "pwd", "credential", "auth", "jwt", "salt", "cookie", "signature",
+    "webhook", "dsn", "private",
+)  # fmt: skip
+"""One of them is in every name of a secret, in lower case."""
+_LONGEST: Final = 20_000  # characters of a line: beyond it are bundles and data
+
+
+class Hit(NamedTuple):
+    """One secret.
+
+    Attributes:
+        key: Its name, or empty when it stands alone.
+        what: Its kind, in words.
+        sure: Whether it is one without much doubt, and harmful.
+        digest: The same for the same value in this process; says nothing of it.
+    """
+
+    key: str
+    what: str
+    sure: bool
+    digest: bytes
+
+
+def of_assignment(key: str, value: str) -> Hit | None:
+    """The secret that a dotenv file's assignment holds, or None."""
+    shape = next(_shapes(key, value), None)
+    if shape is not None or not _is_named(key) or not is_real(value):
+        return shape
+    return _hit(key, NAMED, value, sure=is_dense(value))
+
+
+def may_hold(text: str) -> bool:
+    """Whether it is worth asking about the lines of a text: quick, and False for most of them."""
+    for mark in MARKS:
+        if mark in text:
+            return True
+    low = text.lower()
+    for word in WORDS:
+        if word in low:
+            return "=" in text or ":" in text
+    return False
+
+
+def in_line(text: str, manner: Manner) -> list[Hit]:
+    """The secrets of a line. For ``dotenv``, comments and the rest of the line are read as ``config``."""
+    if not may_hold(text):
+        return []
+    text = text[:_LONGEST]
+    found = {hit.digest: hit for hit in _named(text, manner)}
+    for hit in _shapes("", text):
+        if manner == "code" and hit.what == URL.what and not hit.sure:
+            continue  # a service's well-known password on the author's own machine
+        before = found.get(hit.digest)
+        found[hit.digest] = hit._replace(key=before.key if before else hit.key)
+    return list(found.values())
+
+
+def _is_named(key: str) -> bool:
+    return is_secret_key(key) and re.search(_PUBLIC, key) is None
+
+
+def is_real(value: str) -> bool:
+    """Whether a value is one that a person chose or a machine made: not made up, referred to or harmless."""
+    if len(value) < 6 or is_placeholder(value) or re.fullmatch(_HARMLESS, value):
+        return False
+    return not is_made_up(value) and (is_dense(value) or not re.fullmatch(_PATH, value))
+
+
+def is_made_up(value: str) -> bool:
+    """Whether a value only shows where one belongs, or what one looks like."""
+    body = re.sub(r"[^A-Za-z0-9]", "", value)
+    few = len(set(body)) < (6 if len(body) < 32 else 8)
+    return few or re.search(_MADE_UP, value) is not None or re.search(_REFERENCE, value) is not None
+
+
+def is_dense(value: str) -> bool:
+    """Whether a value holds a run of random characters: 12 or more, letters and digits mixed."""
+    return any(
+        len(chunk) >= 12
+        and any(c.isdigit() for c in chunk)
+        and any(c.isalpha() for c in chunk)
+        and entropy(chunk) >= 3.0
+        for chunk in re.findall(r"[A-Za-z0-9+/=]+", value)
+    )
+
+
+def entropy(text: str) -> float:
+    """Shannon's, in bits per character."""
+    return -sum(n / len(text) * math.log2(n / len(text)) for n in Counter(text).values()) if text else 0.0
+
+
+def _shapes(key: str, text: str) -> Iterator[Hit]:
+    if not any(mark in text for mark in MARKS):
+        return
+    for shape, match in matches(text):
+        value = match["value"] or match[0]
+        if _is_credential(shape, value):
+            yield _kind(key or _name_before(text, match.start()), shape, value)
+
+
+def _is_credential(shape: Shape, value: str) -> bool:
+    """Whether what has the shape of a credential is one."""
+    if shape is PRIVATE_KEY and value.startswith("-----"):
+        return True  # the key itself is on the lines below
+    if is_made_up(value) or (shape is API_KEY and not is_dense(value[3:])):
+        return False
+    return shape is not URL or (len(value) >= 6 and not is_placeholder(value))
+
+
+def _kind(key: str, shape: Shape, value: str) -> Hit:
+    """A hit of a shape; a token's role is read from it: that of ``anon`` is made for the public."""
+    role = _role(value) if shape is JWT else ""
+    named = f"{shape.what} with the role {role}" if role else shape.what
+    return _hit(key, named, value, sure=role != "anon" and (shape is not URL or is_dense(value)))
+
+
+def _role(token: str) -> str:
+    """The role that a token claims, when it is a known one: a claim is text from the token."""
+    import base64
+    import json
+
+    payload = token.split(".")[1]
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (ValueError, RecursionError):
+        return ""
+    role = claims.get("role") if isinstance(claims, dict) else None
+    return role if role in ("anon", "service_role", "authenticated") else ""
+
+
+def _named(text: str, manner: Manner) -> Iterator[Hit]:
+    """Values under the names of secrets."""
+    low = text.lower()
+    if not any(word in low for word in WORDS) or not ("=" in text or ":" in text):
+        return
+    whole = re.match(_DOTENV, text) if manner == "dotenv" and not text.lstrip().startswith("#") else None
+    if whole is not None:
+        hit = of_assignment(whole["key"], _unquoted(whole["value"]))
+        if hit is not None:
+            yield hit
+        return
+    for pattern in (_QUOTED,) if manner == "code" else (_QUOTED, _BARE):
+        for match in re.finditer(pattern, text):
+            key, value = match["key"], match["value"]
+            if _is_named(key) and is_real(value) and is_dense(value):
+                yield _hit(key, NAMED, value, sure=True)
+
+
+def _unquoted(written: str) -> str:
+    """The value of a line of a dotenv file: without its quotes or the comment behind it."""
+    text = written.strip()
+    if text[:1] in ("'", '"', "`") and text.find(text[0], 1) > 0:
+        return text[1 : text.find(text[0], 1)]
+    return re.split(r"(?:^|\s)#", text, maxsplit=1)[0].rstrip()
+
+
+def _name_before(text: str, at: int) -> str:
+    """The name that a value behind it is assigned to, or empty."""
+    match = re.search(_BEFORE, text[max(0, at - 200) : at])
+    return match[1] if match else ""
+
+
+def _hit(key: str, what: str, value: str, *, sure: bool) -> Hit:
+    import hashlib  # its libraries are not worth loading where nothing is found
+
+    return Hit(key, what, sure, hashlib.blake2b(value.encode("utf-8", "surrogatepass"), key=_SALT).digest())
