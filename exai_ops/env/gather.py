@@ -38,22 +38,26 @@ def gather(
     config: Config,
     *,
     env_file: str | None = None,
+    code: str | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Gathered:
     """Everything that the rules look at. Raises CouldNotLook for what is there and cannot be read.
 
     Args:
         env_file: What compose is run with as ``--env-file``.
+        code: Folder of the code whose variables are looked for.
         environ: The shell's environment; the process's own without it.
     """
     around = dict(shell() if environ is None else environ)
     project = _project(found.compose, env_file or config.env_file, around)
+    use = _code(code)
     context = Context(
         example=_document(found.example),
         live=_document(found.live),
         main=_document(found.main),
         project=project,
-        readers=readers_in_use(config, project, None),
+        code=use,
+        readers=readers_in_use(config, project, use),
         variables=_variables(),
         public=config.public,
         differ=config.differ,
@@ -112,6 +116,14 @@ def _project(files: Sequence[str], env_file: str | None, environ: Mapping[str, s
 
 def _read_env(data: bytes, environ: Mapping[str, str]) -> Mapping[str, str]:
     return READERS["compose"](data, environ).values
+
+
+def _code(folder: str | None) -> CodeUse | None:
+    if folder is None:
+        return None
+    from exai_ops.env.code_scan import scan_code
+
+    return scan_code(folder)
 
 
 def _variables() -> dict[str, Any]:

@@ -192,7 +192,7 @@ def _by_typer(args: list[str], monkeypatch: pytest.MonkeyPatch) -> Options | Non
     "args",
     [
         [],
-        ["--example", "a", "--live=b", "--compose", "c", "--compose=d", "--env-file", "e"],
+        ["--example", "a", "--live=b", "--compose", "c", "--compose=d", "--env-file", "e", "--code", "f"],
         [
             "--format",
             "json",

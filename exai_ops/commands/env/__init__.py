@@ -14,4 +14,5 @@ ENV_COMMANDS: Final[Mapping[str, Entry]] = {
     "diff": Entry(f"{_HERE}.diff", "diff", "Compare two environment files by key."),
     "sync": Entry(f"{_HERE}.sync", "sync", "Make the example follow the live file, or the reverse."),
     "fix": Entry(f"{_HERE}.fix", "fix", "Mend what has one right answer."),
+    "scan": Entry(f"{_HERE}.scan", "scan", "Find secrets in tracked files and in git history."),
 }

@@ -16,6 +16,7 @@ def check(
     live: Annotated[str | None, typer.Option(help="The file in use; else .env.docker or .env here.")] = None,
     compose: Annotated[Texts, typer.Option(help="A compose file; again for more; else found here.")] = None,
     env_file: Annotated[str | None, typer.Option(help="What compose runs with as --env-file.")] = None,
+    code: Annotated[str | None, typer.Option(metavar="DIR", help="Code that reads the variables.")] = None,
     format: Annotated[  # noqa: A002
         str, typer.Option(help="text, short, json, github, sarif or junit.")
     ] = "text",
@@ -37,6 +38,7 @@ def check(
         live=live,
         compose=tuple(compose or ()),
         env_file=env_file,
+        code=code,
         format=format,
         fail_on=fail_on,
         only=tuple(only or ()),

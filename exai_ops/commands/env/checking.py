@@ -21,6 +21,7 @@ class Options(NamedTuple):
     live: str | None = None
     compose: tuple[str, ...] = ()
     env_file: str | None = None
+    code: str | None = None
     format: str = "text"
     fail_on: str = "error"
     only: tuple[str, ...] = ()
@@ -101,7 +102,7 @@ def _judge(chosen: Sequence[Rule], options: Options) -> int:
         raise UsageError("--write-baseline needs --baseline FILE", hint="name the file to write")
     here = Path()
     found = find(here, example=options.example, live=options.live, compose=options.compose)
-    seen = gather(here, found, read_config(here), env_file=options.env_file)
+    seen = gather(here, found, read_config(here), env_file=options.env_file, code=options.code)
     leave = Leave(
         suppressions=seen.suppressions,
         known=None if base is None or options.write_baseline else baseline.read(base),

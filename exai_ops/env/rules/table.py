@@ -1,6 +1,6 @@
 """A rule is a pure function and a row: code, severity, title, hint, explanation, function.
 
-Rooms of codes: ENV0xx between files, ENV1xx within a file, CMP0xx compose.
+Rooms of codes: ENV0xx between files, ENV1xx within a file, ENV2xx meaning, ENV3xx secrets, CMP0xx compose.
 """
 
 from __future__ import annotations
