@@ -66,5 +66,5 @@ lock:
 	  -o requirements-dev.lock >/dev/null
 
 clean:
-	rm -rf .venv .venv-lock build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-lock .venv-bench build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find exai_ops tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -76,7 +76,7 @@ def _measure(groups: set[str], folder: Path, *, rounds: int, quick: bool) -> lis
         if "calls" in loads:
             with contextlib.suppress(NotMeasured):  # said by its row
                 litellm_proxy.install(_say)
-        warm_s, window_s = (0.5, 0.8) if quick else (1.0, 2.5)
+        warm_s, window_s = (0.4, 0.8) if quick else (1.0, 2.5)
         outcome = calls.measure(loads, folder, rounds=rounds, warm_s=warm_s, window_s=window_s, say=_say)
         rows += call_rows.rows(loads, outcome)
     others: dict[str, Callable[[], list[Row]]] = {

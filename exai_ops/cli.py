@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -23,6 +24,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from exai_ops.commands.entry import Entry
+from exai_ops.commands.terminal import visible
 from exai_ops.errors import ExaiError, SettingsError
 
 EXIT_BUG: Final = 70
@@ -49,6 +51,7 @@ the import of typer is half of what such a command takes.
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; ``args`` default to the process's own."""
+    _open_closed_streams()
     try:
         code = _run(sys.argv[1:] if args is None else list(args))
         sys.stdout.flush()
@@ -57,10 +60,21 @@ def main(args: Sequence[str] | None = None) -> int:
         return EXIT_PIPE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except Exception:  # noqa: BLE001 - the boundary of the process
+    except Exception as error:  # noqa: BLE001 - the boundary of the process
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT) and not error.filename:
+            _drop_stdout()
+            report(ExaiError(f"stdout cannot be written: {error.strerror}"))
+            return ExaiError.exit_code
         _report_bug()
         return EXIT_BUG
     return code
+
+
+def _open_closed_streams() -> None:
+    """Give a process that was started with ``>&-`` somewhere to write, before a file gets that number."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def _run(args: list[str]) -> int:
@@ -88,7 +102,7 @@ def report(error: ExaiError) -> None:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return visible(" ".join(text.split()), keep="")
 
 
 def _drop_stdout() -> None:

@@ -9,6 +9,7 @@ structlog is imported inside functions: only the daemon and the servers pay for 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -231,7 +232,10 @@ class LineHandler(logging.StreamHandler[TextIO]):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
         kind = getattr(sys.exc_info()[0], "__name__", "error")
         if sys.stderr is not None and kind not in ("BrokenPipeError", "ValueError"):
-            sys.stderr.write(f"exai: a log record of {record.name} was not written: {kind}\n")
+            with contextlib.suppress(
+                OSError, ValueError
+            ):  # a full disk beneath it, or closed: no reason to end
+                sys.stderr.write(f"exai: a log record of {record.name} was not written: {kind}\n")
 
 
 class RotatingFile(LineHandler):

@@ -183,3 +183,30 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     finally:
         os.close(write)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_closed_streams_are_no_bug(closed: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m exai_ops version {closed}"],
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("args", [["version"], ["settings", "example"], ["--help"]])
+def test_a_full_disk_beneath_stdout_is_one_line(args: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "exai_ops", *args],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (
+        1,
+        "exai: error: stdout cannot be written: No space left on device\n",
+    )
+
+
+def test_an_error_does_not_drive_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.report(ExaiError("said \x1b[31mred\x07\u202e\nin two", hint="\x9b2J"))
+    assert capsys.readouterr().err == ("exai: error: said \\x1b[31mred\\x07\\u202e in two\nhint: \\x9b2J\n")

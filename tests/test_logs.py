@@ -173,6 +173,23 @@ def test_a_record_that_cannot_be_formatted_is_named_without_its_content(
     assert "canary" not in said
 
 
+def test_a_full_disk_beneath_stderr_ends_nothing() -> None:
+    code = (
+        "from exai_ops import logs; from exai_ops.settings import Settings;"
+        "logs.configure(Settings()); logs.get_logger('x').warning('lost'); print('went on', flush=True)"
+    )
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            stdout=subprocess.PIPE,
+            stderr=full,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert done.stdout == "went on\n"
+
+
 def test_configuring_again_replaces() -> None:
     first, second = io.StringIO(), io.StringIO()
     configured(first)

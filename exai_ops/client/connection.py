@@ -62,7 +62,7 @@ class Connection:
             message["resume"] = resume.reveal()
         ack = await self._ask(message, "hello_ack")
         if not ack.get("ok"):
-            raise _refused(self._target, str(ack.get("error", "")))
+            raise _refused(self._target, str(ack.get("error", "")), str(ack.get("message", "")))
         self.session_id = str(ack.get("session_id", ""))
         self.resume = Secret(str(ack.get("resume") or ""))
 
@@ -188,7 +188,11 @@ def _absent(target: Target, reason: str) -> NotReachable:
     return NotReachable(f"no daemon at {target.url}: {reason}", hint="start one with: exai serve")
 
 
-def _refused(target: Target, error: str) -> ExaiError:
+def _refused(target: Target, error: str, message: str) -> ExaiError:
+    """Why hello was not let in; the daemon's own message tells a lost session from a wrong token."""
+    if error == "unauthorized" and message:
+        said = [f"the daemon at {target.url} does not take this session up again: {message[:200]}"]
+        return SettingsError(said, hint="it has expired, or belongs to another daemon; call the tool anew")
     if error == "unauthorized":
         said = [f"EXAI_WS_TOKEN: the daemon at {target.url} does not accept it"]
         return SettingsError(said, hint="set it to the token that the daemon was started with")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from exai_ops.commands.terminal import visible
 from exai_ops.errors import CouldNotLook, UsageError
 from exai_ops.settings import Settings, environment, load
 
@@ -71,7 +72,8 @@ def status(
     if output == "json":
         typer.echo(json.dumps({"health": health, "status": state}, indent=2))
     else:
-        typer.echo("\n".join(_lines(health, state)))
+        # Names of requests and words of providers are in it.
+        typer.echo("\n".join(visible(line, keep="") for line in _lines(health, state)))
     return 0 if health["status"] == "ok" else 1
 
 

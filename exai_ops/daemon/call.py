@@ -51,6 +51,8 @@ class Call(Owner):
         detach: Whether it outlives its connection.
         streaming: Whether the provider is asked for a stream; decided by the first client.
         cancel_code: Why it was cancelled, as an error code; None while nobody cancelled it.
+        asked_before: Whether the store may keep a result under its id, and is asked first.
+        replayed: Whether that gave its result.
         code: The error code of its result, None for a good one or none yet.
         stage: ``new`` until its task runs, ``running``, then ``ending`` once its outcome stands.
         writes: What its tool wrote to the store without waiting for it.
@@ -60,6 +62,7 @@ class Call(Owner):
     __slots__ = (
         "accepted_at",
         "arguments",
+        "asked_before",
         "cancel_code",
         "cancel_message",
         "code",
@@ -68,6 +71,7 @@ class Call(Owner):
         "digest",
         "entry",
         "handler",
+        "replayed",
         "result",
         "stage",
         "started_at",
@@ -101,6 +105,8 @@ class Call(Owner):
         self.cancel_code: str | None = None
         self.cancel_message = ""
         self.code: str | None = None
+        self.asked_before = False
+        self.replayed = False
         self.stage: Literal["new", "running", "ending"] = "new"
         self.writes: Sequence[Awaitable[None]] = ()
         self.deltas: list[str] = []

@@ -51,6 +51,11 @@ class WebSocketConnection:
         self._out_bytes = 0
         self._writing = False
 
+    @property
+    def unsent(self) -> bool:
+        """Whether frames wait that nobody is writing."""
+        return bool(self._out) and not self._writing and not self.closed
+
     def hold(self, frame: str) -> None:
         """Put a frame before the next one that is sent: one write for both."""
         if not self.closed:
@@ -91,7 +96,7 @@ class WebSocketConnection:
 
     async def flush(self) -> None:
         """Write what is held, and what a cancelled sender left behind."""
-        if self._out and not self._writing and not self.closed:
+        if self.unsent:
             frame = self._out.pop()
             self._out_bytes -= len(frame)
             await self.send(frame)

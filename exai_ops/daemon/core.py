@@ -22,6 +22,7 @@ from exai_ops.daemon.metrics import Metrics
 from exai_ops.daemon.permits import Ledger, Limits
 from exai_ops.daemon.sessions import Connection, Session, Sessions
 from exai_ops.daemon.status import holder_rows, human_duration
+from exai_ops.errors import StorageError
 from exai_ops.monitor.looplag import LoopLag
 from exai_ops.monitor.recorder import Monitor
 from exai_ops.providers.router import Providers
@@ -36,6 +37,10 @@ class LiveConnection(Connection, Protocol):
     """A connection as the daemon's housekeeping sees it."""
 
     blocked_since: float | None
+
+    @property
+    def unsent(self) -> bool:
+        """Whether frames wait that nobody is writing."""
 
     def abort(self, why: str) -> None:
         """Drop it at once."""
@@ -126,7 +131,11 @@ class Daemon:
     async def _resume(
         self, connection: LiveConnection, session_id: str, secret: str
     ) -> Session | protocol.Refused:
-        session = await self.sessions.resume(session_id, secret)
+        try:
+            session = await self.sessions.resume(session_id, secret)
+        except StorageError as error:
+            frame = protocol.hello_refused("unavailable", f"sessions cannot be looked up now: {error}")
+            return protocol.Refused(frame, protocol.CLOSE_RESTARTING, "store unavailable")
         if session is None:
             message = "unknown session or wrong resume secret; say hello without resume to open a new session"
             frame = protocol.hello_refused("unauthorized", message)
@@ -135,7 +144,9 @@ class Daemon:
         if before is not None:
             for call in session.calls.values():
                 call.unwatch(before)
-            await before.close(protocol.CLOSE_REPLACED, "the session was taken up by another connection")
+            # Not waited for: what was replaced is often a connection that takes nothing any more.
+            why = "the session was taken up by another connection"
+            self.dispatcher.spawn(before.close(protocol.CLOSE_REPLACED, why))
         await connection.send(protocol.hello_ack(session.id, None))
         await self.dispatcher.attach_all(session, connection)
         return session

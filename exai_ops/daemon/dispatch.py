@@ -19,12 +19,12 @@ from typing import Any, Final
 
 import msgspec
 
-from exai_ops.daemon import protocol
+from exai_ops.daemon import outcomes, protocol
 from exai_ops.daemon.call import Call, Sink, digest
 from exai_ops.daemon.context import CallContext, Services
 from exai_ops.daemon.permits import Hold, Ledger
 from exai_ops.daemon.sessions import Session
-from exai_ops.errors import ExaiError, OverCapacity, ProviderTimeout, StorageError, ToolNotFound
+from exai_ops.errors import ExaiError, OverCapacity, StorageError, ToolNotFound
 from exai_ops.logs import get_logger
 from exai_ops.storage.contract import CallRecord
 from exai_ops.tools.api import Tool
@@ -64,6 +64,12 @@ class Dispatcher:
         """Run calls in this task group from now on."""
         self._tasks = tasks
 
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Let work that does not raise go on beside whoever asks for it."""
+        if self._tasks is None:
+            raise RuntimeError("the dispatcher has not been started")
+        return self._tasks.create_task(work)
+
     @property
     def running(self) -> list[Call]:
         """The calls that have no result yet, queued ones included."""
@@ -79,15 +85,14 @@ class Dispatcher:
         except ToolNotFound as error:
             details = {"hint": error.hint} if error.hint else {}
             frame = protocol.call_error(request_id, protocol.TOOL_NOT_FOUND, str(error), **details)
-            self._spawn(sink.send(frame))
+            self.spawn(sink.send(frame))
             return
         mark = digest(handler.name, message.arguments)
         if (running := session.calls.get(request_id)) is not None:
-            self._spawn(self._join(running, sink, mark, stream=message.stream))
-        elif session.restored or request_id in session.finished:
-            self._spawn(self._replay_or_begin(session, sink, message, handler, mark))
+            self.spawn(self._join(running, sink, mark, stream=message.stream))
         else:
-            self._begin(session, sink, message, handler, mark)
+            asked_before = session.restored or request_id in session.finished
+            self._begin(session, sink, message, handler, mark, asked_before=asked_before)
 
     def cancel(self, session: Session, sink: Sink, request_id: str) -> None:
         """Abort a running call; its ``call_tool_res`` with CANCELLED is the answer."""
@@ -101,7 +106,7 @@ class Dispatcher:
 
     def fetch(self, session: Session, sink: Sink, request_id: str) -> None:
         """Tell a call's state: its result, INTERRUPTED, RUNNING or NOT_FOUND."""
-        self._spawn(self._tell(session, sink, request_id))
+        self.spawn(self._tell(session, sink, request_id))
 
     def client_left(self, session: Session, sink: Sink) -> None:
         """Its connection is gone: abort its calls but those that were asked to go on."""
@@ -129,14 +134,9 @@ class Dispatcher:
 
     # --- known calls ------------------------------------------------------------------------
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        if self._tasks is None:
-            raise RuntimeError("the dispatcher has not been started")
-        return self._tasks.create_task(work)
-
     async def _join(self, call: Call, sink: Sink, mark: str, *, stream: bool) -> None:
         if call.digest != mark:
-            await sink.send(_duplicate(call.request_id))
+            await sink.send(outcomes.duplicate(call.request_id))
         elif call.result is not None:
             await sink.send(call.result)
         else:
@@ -148,42 +148,46 @@ class Dispatcher:
             age_s = round(time.monotonic() - call.started_at, 3)
             message = f"{call.tool} is running"
             await sink.send(protocol.call_error(request_id, protocol.RUNNING, message, age_s=age_s))
-        elif not await self._replay(session, sink, request_id, None):
+        elif not await self._replay(session, sink, request_id):
             message = "no such call in this session, or its result is no longer kept"
             await sink.send(protocol.call_error(request_id, protocol.NOT_FOUND, message))
 
-    async def _replay_or_begin(
-        self, session: Session, sink: Sink, message: protocol.CallTool, handler: Tool, mark: str
-    ) -> None:
-        if await self._replay(session, sink, message.request_id, mark):
-            return
-        if (running := session.calls.get(message.request_id)) is not None:
-            await self._join(running, sink, mark, stream=message.stream)
-        else:
-            self._begin(session, sink, message, handler, mark)
-
-    async def _replay(self, session: Session, sink: Sink, request_id: str, mark: str | None) -> bool:
+    async def _replay(self, session: Session, sink: Sink, request_id: str) -> bool:
         """Send what the store knows of a call; False when it knows nothing."""
         try:
-            known = await self._services.storage.find_call(session.id, request_id)
+            known = await self._known(session, request_id)
         except StorageError as error:
             await sink.send(protocol.call_error(request_id, protocol.EXEC_ERROR, str(error)))
             return True
-        if known is None or known.state == "running" or _expired(known, self._settings.result_ttl_s):
-            return False
-        if known.result is not None and _code_of(known.result) == protocol.OVER_CAPACITY:
-            return False
-        same = mark is None or known.digest == mark
-        await sink.send(_kept(known) if same else _duplicate(request_id))
-        return True
+        if known is not None:
+            await sink.send(outcomes.kept(known))
+        return known is not None
+
+    async def _known(self, session: Session, request_id: str) -> CallRecord | None:
+        """The ended call that is kept under this id. Raises StorageError."""
+        known = session.unstored.get(request_id)
+        if known is None:
+            known = await self._services.storage.find_call(session.id, request_id)
+        if known is None or known.state == "running" or outcomes.expired(known, self._settings.result_ttl_s):
+            return None
+        if known.result is not None and outcomes.code_of(known.result) == protocol.OVER_CAPACITY:
+            return None
+        return known
 
     # --- a new call -------------------------------------------------------------------------
 
     def _begin(
-        self, session: Session, sink: Sink, message: protocol.CallTool, handler: Tool, mark: str
+        self,
+        session: Session,
+        sink: Sink,
+        message: protocol.CallTool,
+        handler: Tool,
+        mark: str,
+        *,
+        asked_before: bool,
     ) -> None:
-        if self.draining:
-            self._spawn(sink.send(self._refusal(message.request_id, "the daemon is stopping")))
+        if self.draining and not asked_before:
+            self.spawn(sink.send(self._refusal(message.request_id, "the daemon is stopping")))
             return
         call = Call(
             session.id,
@@ -193,11 +197,12 @@ class Dispatcher:
             started_at=time.monotonic(),
             timeout_s=self._settings.call_timeout_s,
         )
+        call.asked_before = asked_before
         call.watch(sink, stream=message.stream)
         session.calls[call.request_id] = call
         self._running[id(call)] = call
         self._idle.clear()
-        call.task = self._spawn(self._run(session, call))
+        call.task = self.spawn(self._run(session, call))
 
     async def _run(self, session: Session, call: Call) -> None:
         """The whole life of one call; the boundary where any failure becomes its result."""
@@ -209,21 +214,26 @@ class Dispatcher:
             kept = False
             call.code = protocol.OVER_CAPACITY
             frame = self._refusal(call.request_id, str(refusal), refusal.retry_after_s)
-        except TimeoutError:
-            frame = _error(call, protocol.TIMEOUT, f"{call.tool} did not end within {call.timeout_s:g} s")
         except asyncio.CancelledError:
-            frame = _cancelled(call)
+            if call.cancel_code is None and outcomes.being_cancelled():
+                raise  # by the end of the daemon's task group
+            frame = (
+                outcomes.defect(call)
+                if call.cancel_code is None
+                else outcomes.cancelled(call, call.cancel_code)
+            )
         except ExaiError as error:
-            frame = _failed(call, error)
-        except Exception:  # noqa: BLE001  # the task's boundary: the client gets a result whatever happens
-            _LOG.exception("tool failed", tool=call.tool, session=call.session_id, request=call.request_id)
-            frame = _error(call, protocol.EXEC_ERROR, f"{call.tool} failed by a defect; see the daemon's log")
+            frame = outcomes.refused(call, error)
+        except (Exception, SystemExit):  # noqa: BLE001  # the task's boundary: a result whatever happens
+            frame = outcomes.defect(call)
         call.stage = "ending"
         await self._finish(session, call, frame, kept=kept)
 
     async def _answer(self, session: Session, call: Call) -> str:
         if call.cancel_code is not None:
-            return _cancelled(call)
+            return outcomes.cancelled(call, call.cancel_code)
+        if call.asked_before and (frame := await self._remembered(session, call)) is not None:
+            return frame
         call.handler.arguments.convert(call.arguments)
         call.announce(protocol.progress(call.request_id, call.tool, time.time(), protocol.ACCEPTED_NOTE))
         if not call.handler.needs_permit:
@@ -236,6 +246,18 @@ class Dispatcher:
         async with self._ledger.hold(call, provider) as hold:
             call.entry = hold.entry
             return await self._execute(call, hold)
+
+    async def _remembered(self, session: Session, call: Call) -> str | None:
+        """What is kept under the call's id; None when it has to run."""
+        known = await self._known(session, call.request_id)
+        call.replayed = known is not None
+        if known is not None:
+            return (
+                outcomes.kept(known) if known.digest == call.digest else outcomes.duplicate(call.request_id)
+            )
+        if self.draining:
+            raise OverCapacity("the daemon is stopping", retry_after_s=self._settings.retry_after_s)
+        return None
 
     async def _execute(self, call: Call, hold: Hold | None) -> str:
         """Journal, ack, run."""
@@ -253,8 +275,16 @@ class Dispatcher:
         await call.publish(protocol.call_ack(call.request_id, call.tool, call.timeout_s))
         context = CallContext(self._services, call, hold)
         call.writes = context.writes
-        async with asyncio.timeout(call.timeout_s):
+        too_late = f"{call.tool} did not end within {call.timeout_s:g} s"
+        loop = asyncio.get_running_loop()
+        # A timer costs a fifth of asyncio.timeout, and so TIMEOUT is a cancellation like the others.
+        timer = loop.call_later(call.timeout_s, call.cancel, protocol.TIMEOUT, too_late)
+        try:
             result = await call.handler.run(context, call.arguments)
+        finally:
+            timer.cancel()
+        if call.cancel_code == protocol.TIMEOUT:  # and the tool took no notice
+            return outcomes.cancelled(call, protocol.TIMEOUT)
         return protocol.call_result(call.request_id, result.text, result.structured, result.metadata)
 
     def _first_provider(self, call: Call) -> str | None:
@@ -273,7 +303,7 @@ class Dispatcher:
         first = session.calls.get(earlier)
         if first is not None and first.digest == call.digest:
             await call.flush()
-            text = await first.wait()
+            text: str | None = await first.wait()
         else:
             text = await self._stored(session, earlier, call.digest)
         frame = msgspec.json.decode(text) if text else {}
@@ -286,7 +316,7 @@ class Dispatcher:
     async def _stored(self, session: Session, request_id: str, mark: str) -> str | None:
         """The kept result of a call, unless its id has come to stand for another."""
         known = await self._services.storage.find_call(session.id, request_id)
-        if known is None or known.digest != mark or _expired(known, self._settings.result_ttl_s):
+        if known is None or known.digest != mark or outcomes.expired(known, self._settings.result_ttl_s):
             return None
         return known.result
 
@@ -296,7 +326,7 @@ class Dispatcher:
         """Keep the result, then send it; a store that refuses does not keep it from its client."""
         now = time.time()
         if call.accepted_at is not None:
-            frame = await self._keep(call, frame, now)
+            frame = await self._keep(session, call, frame, now)
         if kept and call.accepted_at is not None:
             session.finished[call.request_id] = now
         session.calls.pop(call.request_id, None)
@@ -305,26 +335,29 @@ class Dispatcher:
         del self._running[id(call)]
         call.end(frame)
         await call.publish(frame)
-        self._account(call, frame)
+        if not call.replayed:
+            self._account(call, frame)
+        call.entry = None  # it names the call as its owner: a circle that would keep all that the call holds
         if not self._running:
             self._idle.set()
 
-    async def _keep(self, call: Call, frame: str, now: float) -> str:
+    async def _keep(self, session: Session, call: Call, frame: str, now: float) -> str:
         """Store the result; the frame, with a warning if it or the tool's writes were not stored.
 
         Writes are applied in order, so when the result is stored the tool's writes are decided.
         """
-        error: StorageError | None = None
+        session.unstored.pop(call.request_id, None)
         finished = self._services.storage.finish_call(call.session_id, call.request_id, frame, now)
-        for write in (finished, *call.writes):
-            try:
-                await write
-            except StorageError as refusal:
-                error = refusal
-        if error is None:
+        refused = problem = await outcomes.written(call, finished)
+        for write in call.writes:
+            problem = await outcomes.decided(call, write) or problem
+        if problem is None:
             return frame
-        _LOG.warning("not stored", error=str(error), session=call.session_id, request=call.request_id)
-        return _with_warning(frame, f"this answer was not stored: {error}")
+        _LOG.warning("not stored", error=problem, session=call.session_id, request=call.request_id)
+        frame = outcomes.with_warning(frame, f"this answer was not stored: {problem}")
+        if refused is not None and call.code != protocol.OVER_CAPACITY:
+            session.keep_unstored(outcomes.unstored(call, frame, self._daemon_id, now))
+        return frame
 
     def _account(self, call: Call, frame: str) -> None:
         duration_s = time.monotonic() - call.started_at
@@ -349,67 +382,3 @@ class Dispatcher:
         seconds = self._settings.retry_after_s if retry_after_s is None else retry_after_s
         whole = int(seconds) if seconds == int(seconds) else seconds
         return protocol.call_error(request_id, protocol.OVER_CAPACITY, message, retry_after=whole)
-
-
-def _error(call: Call, code: str, message: str, **details: Any) -> str:
-    call.code = code
-    after_s = round(time.monotonic() - call.started_at, 3)
-    return protocol.call_error(call.request_id, code, message, after_s=after_s, **details)
-
-
-def _cancelled(call: Call) -> str:
-    """A cancellation that was asked for is an outcome; any other goes on up."""
-    if call.cancel_code is None:
-        raise asyncio.CancelledError
-    task = asyncio.current_task()
-    while task is not None and task.cancelling():
-        task.uncancel()
-    return _error(call, call.cancel_code, call.cancel_message)
-
-
-def _failed(call: Call, error: ExaiError) -> str:
-    code = protocol.TIMEOUT if isinstance(error, ProviderTimeout) else protocol.EXEC_ERROR
-    known = {name: getattr(error, name, None) for name in ("hint", "provider", "status", "retry_after_s")}
-    details = {name: value for name, value in known.items() if value is not None}
-    return _error(call, code, str(error), kind=type(error).__name__, **details)
-
-
-def _with_warning(frame: str, warning: str) -> str:
-    known = msgspec.json.decode(frame)
-    return protocol.encode(known | {"metadata": known.get("metadata", {}) | {"warning": warning}})
-
-
-def _duplicate(request_id: str) -> str:
-    message = "this request_id stands for another call of this session; use a new one"
-    return protocol.call_error(request_id, protocol.DUPLICATE, message, original_request_id=request_id)
-
-
-def _kept(known: CallRecord) -> str:
-    """The stored result, or what is known of a call that has none."""
-    if known.result is not None:
-        return known.result
-    return protocol.call_error(
-        known.request_id,
-        protocol.INTERRUPTED,
-        f"the daemon ended while {known.tool} was at work; whether the provider answered is not known",
-        tool=known.tool,
-        accepted_at=known.accepted_at,
-    )
-
-
-class _Error(msgspec.Struct):
-    code: str = ""
-
-
-class _Outcome(msgspec.Struct):
-    error: _Error | None = None
-
-
-def _code_of(frame: str) -> str | None:
-    """The error code of a result frame, None for a good one."""
-    outcome = msgspec.json.decode(frame, type=_Outcome)
-    return None if outcome.error is None else outcome.error.code
-
-
-def _expired(known: CallRecord, ttl_s: float) -> bool:
-    return known.finished_at is not None and known.finished_at < time.time() - ttl_s

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from exai_ops.daemon.core import Daemon
 from exai_ops.providers.types import ProviderState
+
+STORAGE_S: Final = 2.0
+"""How long the store may take to answer; a page of health must not hang with what it reports on."""
 
 
 async def health(daemon: Daemon) -> dict[str, Any]:
@@ -25,7 +29,12 @@ async def health(daemon: Daemon) -> dict[str, Any]:
 
 
 async def _storage_row(daemon: Daemon) -> dict[str, Any]:
-    seen = await daemon.storage.check()
+    try:
+        async with asyncio.timeout(STORAGE_S):
+            seen = await daemon.storage.check()
+    except TimeoutError:
+        detail = f"no answer within {STORAGE_S:g} s"
+        return {"name": f"storage ({daemon.storage.name})", "status": "down", "detail": detail}
     return {
         "name": f"storage ({seen.name})",
         "status": "ok" if seen.ok else "down",

@@ -32,7 +32,10 @@ async def report_progress(daemon: Daemon) -> None:
                 due[key] = now + interval_s
                 what = "running" if call.accepted_at else "waiting for capacity"
                 note = f"{what}, {now - call.started_at:.0f} s"
-                await call.publish(progress(call.request_id, call.tool, time.time(), note))
+                # Put in line now, so that no result overtakes it; written apart, so that no client holds
+                # up another's.
+                call.announce(progress(call.request_id, call.tool, time.time(), note))
+                daemon.dispatcher.spawn(call.flush())
 
 
 async def watch_permits(daemon: Daemon) -> None:
@@ -52,7 +55,8 @@ async def watch_permits(daemon: Daemon) -> None:
             blocked = connection.blocked_since
             if blocked is not None and time.monotonic() - blocked > SEND_TIMEOUT_S:
                 connection.abort("too slow: it takes nothing")
-            await connection.flush()
+            elif connection.unsent:
+                daemon.dispatcher.spawn(connection.flush())
 
 
 def _name_leak(daemon: Daemon, entry: Entry, reason: str) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import resource
 import signal
 import socket
 import time
@@ -18,6 +19,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from exai_ops.daemon import gauges, housekeeping, runstate
+from exai_ops.daemon.call import Call
 from exai_ops.daemon.core import Daemon
 from exai_ops.daemon.guard import App
 from exai_ops.daemon.http import application
@@ -39,12 +41,16 @@ CUT_S: Final = 2.0
 _PRIVATE: Final = SimulatorOptions(control=False, remember=0)
 """The simulator inside the daemon keeps no prompts and has no control endpoint."""
 
+SPARE_FILES: Final = 256
+"""Open files beside the clients' and the providers' connections."""
+
 MCP = Callable[[Daemon], App]
 
 
 async def serve(settings: Settings, *, simulate: bool, mcp: MCP) -> int | None:
     """Serve until a signal; returns its number. Raises UsageError, StorageError before anything is served."""
     began = time.perf_counter()
+    _open_files(settings)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # a line a connection says nothing new
     listening = bind(settings)
     port = listening.getsockname()[1]
@@ -105,6 +111,17 @@ def bind(settings: Settings) -> socket.socket:
             hint=f"port {port} is {runstate.port_holder(settings, port)}",
         ) from error
     return listening
+
+
+def _open_files(settings: Settings) -> None:
+    """As many open files as the connections need, if the hard limit allows; a warning if it does not."""
+    needed = 2 * settings.max_connections + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        if soft < needed:
+            _LOG.warning("few open files allowed", allowed=soft, needed=needed, mend="raise ulimit -n")
 
 
 @contextlib.asynccontextmanager
@@ -171,10 +188,11 @@ async def drain(daemon: Daemon, signals: Signals) -> None:
     """Finish what was accepted, for a while; cut the rest and say so."""
     daemon.state = "draining"
     daemon.dispatcher.draining = True
-    waiting = len(daemon.dispatcher.running)
-    _LOG.info("draining", calls=waiting, at_most_s=daemon.settings.drain_s)
+    accepted = daemon.dispatcher.running
+    _LOG.info("draining", calls=len(accepted), at_most_s=daemon.settings.drain_s)
     idle = asyncio.ensure_future(daemon.dispatcher.idle())
     forced = asyncio.ensure_future(signals.force.wait())
+    cut: list[Call] = []
     try:
         await asyncio.wait(
             {idle, forced}, timeout=daemon.settings.drain_s, return_when=asyncio.FIRST_COMPLETED
@@ -188,7 +206,8 @@ async def drain(daemon: Daemon, signals: Signals) -> None:
         idle.cancel()
         forced.cancel()
     left = daemon.dispatcher.running
-    _LOG.info("drained", finished=waiting - len(left), left=len(left))
+    finished = {*accepted} - {*cut, *left}
+    _LOG.info("drained", finished=len(finished), cut=len(cut), left=len(left))
     if left:
         _LOG.error("tools that do not end when told", tools=sorted({call.tool for call in left}))
         end_within(CUT_S, signals.received or signal.SIGTERM)

@@ -51,7 +51,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
             return (
                 abs(started - self.process_started_at) < _SLACK_S and process.status() != psutil.STATUS_ZOMBIE
             )
-        except psutil.NoSuchProcess:
+        except (psutil.NoSuchProcess, ValueError):  # ValueError: no pid at all, in a file that is not ours
             return False
 
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.protocol import State
 
 from exai_ops.daemon.guard import App
 from exai_ops.settings import Settings
@@ -22,10 +23,17 @@ SPARE_CONNECTIONS = 64
 """Beyond the limit of WebSocket connections: for health, metrics, and to say 1008 to one too many."""
 UNREAD_MESSAGES = 4
 """Messages of one connection that may wait before its reading is paused."""
+MAX_HEADER_BYTES = 64 * 1024
+"""Of a request's line and header, beyond what one read of the socket brings; the parser has no limit."""
+BODY_DEADLINES = 3
+"""How many times as long as its header a request's body may take."""
+
+LINGER_S = 2.0
+"""How long a client that broke the protocol may take to hear why."""
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """HTTP with a deadline for each request's header and a limit on open sockets."""
+    """HTTP with deadlines for each request's header and body, and limits on headers and open sockets."""
 
     header_timeout_s: ClassVar[float] = 10.0
     max_sockets: ClassVar[int] = 1000
@@ -33,12 +41,23 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._header_timer: asyncio.TimerHandle | None = None
+        self._body_timer: asyncio.TimerHandle | None = None
         if len(self.connections) > self.max_sockets:
             transport.abort()
         else:
             self._await_header()
 
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser; it keeps a header of any size in memory, so here its size is watched."""
+        timer = self._header_timer
+        super().data_received(data)
+        if timer is not None and timer is self._header_timer:
+            self._header_bytes += len(data)
+            if self._header_bytes > MAX_HEADER_BYTES and not self.transport.is_closing():
+                self.send_400_response("Request header too large.")
+
     def _await_header(self) -> None:
+        self._header_bytes = 0
         self._header_timer = self.loop.call_later(self.header_timeout_s, self._too_late)
 
     def _too_late(self) -> None:
@@ -52,17 +71,34 @@ class HttpProtocol(HttpToolsProtocol):
             self._await_header()
 
     def on_headers_complete(self) -> None:
-        self._stop_timer()
+        self._stop_timers()
         super().on_headers_complete()
+        self._body_timer = self.loop.call_later(BODY_DEADLINES * self.header_timeout_s, self._too_late)
+
+    def on_message_complete(self) -> None:
+        self._stop_timers()
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection on; what the WebSocket's parser does not take it would keep, unanswered."""
+        self._stop_timers()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.send_400_response("An upgrade must wait for the answer before it.")
+            return
+        super().handle_websocket_upgrade()
+        protocol = self.transport.get_protocol()
+        if isinstance(protocol, WebSocketProtocol) and not protocol.handshake_initiated:
+            self.send_400_response("Invalid WebSocket handshake.")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
+        self._stop_timers()
         super().connection_lost(exc)
 
-    def _stop_timer(self) -> None:
-        if self._header_timer is not None:
-            self._header_timer.cancel()
-            self._header_timer = None
+    def _stop_timers(self) -> None:
+        for timer in (self._header_timer, self._body_timer):
+            if timer is not None:
+                timer.cancel()
+        self._header_timer = self._body_timer = None
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -84,8 +120,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def write_texts(self, texts: Iterable[str]) -> bool:
         """Write text frames at once; False when the other side takes no more for now, or is gone."""
-        if self.disconnected or self.close_sent or not self.writable.is_set():
-            return False
+        if self.conn.state is not State.OPEN or self.transport.is_closing() or not self.writable.is_set():
+            return False  # also between a client's close frame and the end of the connection
         for text in texts:
             self.conn.send_text(text.encode())
         self.transport.write(b"".join(self.conn.data_to_send()))
@@ -95,14 +131,50 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         """Drop the connection at once."""
         self.transport.abort()
 
+    def handle_ping(self) -> None:
+        """Answer, unless the other side reads nothing: its pongs would pile up here."""
+        pong = b"".join(self.conn.data_to_send())
+        if self.writable.is_set():
+            self.transport.write(pong)
+
     def send_receive_event_to_app(self) -> None:
         """Queue a message; the reading goes on while few are queued."""
-        if self.read_paused or self.queue.qsize() >= UNREAD_MESSAGES:
-            super().send_receive_event_to_app()
+        data = b"".join(self.frames)
+        self.frames = []
+        if self.close_sent:
             return
-        self.read_paused = True  # so that uvicorn does not pause it
-        super().send_receive_event_to_app()
-        self.read_paused = False
+        if self.curr_msg_data_type == "text":
+            try:
+                self.queue.put_nowait({"type": "websocket.receive", "text": data.decode()})
+            except UnicodeDecodeError:  # RFC 6455 section 8.1; no error of ours, so not in the log as one
+                self.conn.send_close(1007)
+                self.handle_parser_exception()
+                return
+        else:
+            self.queue.put_nowait({"type": "websocket.receive", "bytes": data})
+        if not self.read_paused and self.queue.qsize() > UNREAD_MESSAGES:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def handle_parser_exception(self) -> None:
+        """Close with the code that the parser chose, and read on for a moment.
+
+        A socket that is closed over unread bytes is reset, and the reset may overtake the code.
+        """
+        closing = self.conn.close_sent
+        if self.close_sent or closing is None:
+            return
+        self.close_sent = True
+        self.queue.put_nowait(
+            {"type": "websocket.disconnect", "code": closing.code, "reason": closing.reason}
+        )
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.close_timer = self.loop.call_later(LINGER_S, self.transport.close)
 
 
 class Server(uvicorn.Server):

@@ -7,10 +7,18 @@ import hmac
 import secrets
 import uuid
 from collections import OrderedDict
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any, Final, Protocol
 
 from exai_ops.daemon.call import Call, Sink
-from exai_ops.storage.contract import SessionRecord, Storage
+from exai_ops.errors import StorageError
+from exai_ops.logs import get_logger
+from exai_ops.storage.contract import CallRecord, SessionRecord, Storage
+
+_LOG: Final = get_logger("exai.sessions")
+
+UNSTORED_MOST: Final = 100
+"""Results of one session that are kept in memory because the store refused them."""
 
 
 class Connection(Sink, Protocol):
@@ -26,7 +34,7 @@ class Session:
     Attributes:
         calls: The running ones by request_id.
         finished: request_id of ended calls and when they ended (seconds since the epoch), oldest first;
-            their results are in the store.
+            their results are in the store, or ``unstored`` where it refused them.
         resumable: Whether the client holds a resume secret.
         restored: Whether it comes from the store, so that the store knows calls that memory does not.
         idle_since: Seconds since the epoch without a connection, or None while there is one.
@@ -41,6 +49,7 @@ class Session:
         "record",
         "restored",
         "resumable",
+        "unstored",
     )
 
     def __init__(self, record: SessionRecord, *, restored: bool = False) -> None:
@@ -50,6 +59,7 @@ class Session:
         self.connection: Connection | None = None
         self.calls: dict[str, Call] = {}
         self.finished: OrderedDict[str, float] = OrderedDict()
+        self.unstored: dict[str, CallRecord] = {}
         self.answers: dict[str, str] = {}
         self.idle_since: float | None = None
 
@@ -58,6 +68,12 @@ class Session:
         """The session's id."""
         return self.record.session_id
 
+    def keep_unstored(self, known: CallRecord) -> None:
+        """Keep a result that the store refused; of very many, the newest."""
+        self.unstored[known.request_id] = known
+        if len(self.unstored) > UNSTORED_MOST:
+            del self.unstored[next(iter(self.unstored))]
+
     def forget_before(self, limit: float) -> None:
         """Drop what is known of calls that ended before ``limit``, in seconds since the epoch."""
         while self.finished:
@@ -65,6 +81,7 @@ class Session:
             if ended >= limit:
                 break
             del self.finished[request_id]
+            self.unstored.pop(request_id, None)
         if self.answers:
             self.answers = {d: r for d, r in self.answers.items() if r in self.finished or r in self.calls}
 
@@ -88,7 +105,11 @@ class Sessions:
         return iter(list(self._sessions.values()))
 
     async def open(self, now: float, *, resumable: bool) -> tuple[Session, str | None]:
-        """A new session and, if asked for, its resume secret (256 bits; stored hashed)."""
+        """A new session and, if asked for, its resume secret (256 bits; stored hashed).
+
+        Without a secret, too, when the store refuses it: the session then works, and says that it
+        cannot be taken up again.
+        """
         secret = secrets.token_urlsafe(32) if resumable else None
         record = SessionRecord(
             session_id=str(uuid.uuid4()),
@@ -96,7 +117,11 @@ class Sessions:
             created_at=now,
         )
         if resumable:
-            await self._storage.save_session(record)
+            try:
+                await self._storage.save_session(record)
+            except StorageError as error:
+                _LOG.warning("session not stored", error=str(error), session=record.session_id)
+                secret, record = None, replace(record, resume_hash=None)
         session = self._sessions[record.session_id] = Session(record)
         return session, secret
 

@@ -11,11 +11,16 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from types import FrameType
 from typing import Final, Self
 
 FORCED_S: Final = 0.8
 """From a second signal to the end of the process, whatever it does."""
+
+ECHO_S: Final = 0.2
+"""A signal that comes again within this time is the same one: make, told to end with its whole process
+group, passes on what the daemon has received already."""
 
 _NUMBERS: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -31,6 +36,7 @@ class Signals:
         self.drain = asyncio.Event()
         self.force = asyncio.Event()
         self.received: int | None = None
+        self._received_at = 0.0
         self._loop = loop
         self._handlers = {number: signal.getsignal(number) for number in _NUMBERS}
         self._reader, self._writer = os.pipe()
@@ -61,9 +67,9 @@ class Signals:
 
     def _take(self, number: int) -> None:
         if self.received is None:
-            self.received = number
+            self.received, self._received_at = number, time.monotonic()
             self._loop.call_soon_threadsafe(self.drain.set)
-        else:
+        elif number != self.received or time.monotonic() - self._received_at > ECHO_S:
             end_within(FORCED_S, number)
             self._loop.call_soon_threadsafe(self.force.set)
 

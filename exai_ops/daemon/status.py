@@ -16,7 +16,7 @@ _DEEPEST: Final = 64
 def human_duration(seconds: float) -> str:
     """``2d 3h``, ``1h 2m``, ``3m 4s``, ``5s``: the two largest units."""
     words: list[str] = []
-    left = int(seconds)
+    left = max(0, int(seconds))  # the clock may have been set back
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
         count, left = divmod(left, length)
         if count or (unit == "s" and not words):

@@ -20,8 +20,9 @@ _KEY: Final = re.compile(r"(?P<indent>[ \t]*)(?P<export>export[ \t]+)?(?P<key>[^
 _SEPARATOR: Final = re.compile(r"[ \t]*[=:][ \t]*")
 _UNQUOTED: Final = re.compile(r"(?:^|(?<=[ \t]))#")
 _CLOSING: Final = {quote: re.compile(rf"\\.|{quote}", re.DOTALL) for quote in "\"'`"}
-_RULE: Final = re.compile(r"#?[\s#=*~_-]*[#=*~_-]{3,}[\s#=*~_-]*")
-_TITLE: Final = re.compile(r"[=~*#-]{2,}\s*(?P<title>[^\s=~*#-].*?)\s*[=~*#-]{2,}")
+_RULE_MARKS: Final = frozenset(" \t#=*~_-")
+_THREE: Final = re.compile(r"[#=*~_-]{3}")
+_BANNER: Final = "=~*#-"
 
 
 def parse(data: bytes, path: str = ".env") -> Document:
@@ -30,17 +31,17 @@ def parse(data: bytes, path: str = ".env") -> Document:
     bom = text.startswith("\ufeff")
     body = text[1:] if bom else text
     nodes = tuple(_with_headings(_nodes(body)))
-    index: dict[str, tuple[Assignment, ...]] = {}
+    found: dict[str, list[Assignment]] = {}
     for node in nodes:
         if isinstance(node, Assignment):
-            index[node.key] = (*index.get(node.key, ()), node)
+            found.setdefault(node.key, []).append(node)
     return Document(
         path=path,
         nodes=nodes,
         bom=bom,
         newline="\r\n" if body.count("\r\n") * 2 > body.count("\n") else "\n",
         encoding_error=_encoding_error(data),
-        index=index,
+        index={key: tuple(assignments) for key, assignments in found.items()},
     )
 
 
@@ -200,14 +201,19 @@ def _heading(nodes: list[Node], at: int) -> str | None:
     if not isinstance(node, Comment) or _is_rule(node):
         return None
     inner = node.raw.strip()[1:].strip()
-    if match := _TITLE.fullmatch(inner):
-        return match["title"]
+    left = len(inner) - len(inner.lstrip(_BANNER))
+    right = len(inner) - len(inner.rstrip(_BANNER))
+    if left > 1 and right > 1 and (title := inner.strip(_BANNER).strip()):
+        return title
     between = 0 < at < len(nodes) - 1 and _is_rule(nodes[at - 1]) and _is_rule(nodes[at + 1])
     return node.text if between and node.text else None
 
 
 def _is_rule(node: Node) -> bool:
-    return isinstance(node, Comment) and _RULE.fullmatch(node.raw.strip()) is not None
+    if not isinstance(node, Comment):
+        return False
+    text = node.raw.strip()
+    return _RULE_MARKS.issuperset(text) and _THREE.search(text) is not None
 
 
 def _encoding_error(data: bytes) -> int | None:

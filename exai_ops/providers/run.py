@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from exai_ops.errors import ProviderError, ProviderRejected
+from exai_ops.errors import ModelNotFound, ProviderError, ProviderRejected
 from exai_ops.providers.dialect import MAX_ROUNDS
 from exai_ops.providers.exchange import Answer, Question, Tally, ask
 from exai_ops.providers.resilience import breaker_open, counts_as_failure, is_retryable, retry
@@ -116,7 +116,7 @@ class Run:
             self._broken_off(ticket, started, error)
             raise
         breaker.succeed(ticket)
-        self.upstream.last_ok_at = time.time()
+        self.upstream.last_ok_at, self.upstream.last_error = time.time(), None
         self._tell("receive", started=started, answer=answer)
         return answer
 
@@ -130,7 +130,8 @@ class Run:
         return Question(shared.session, endpoint, body, headers, timeout)
 
     def _failed(self, ticket: int, started: float, error: ProviderError) -> None:
-        self.upstream.last_error = error.message
+        if not isinstance(error, ProviderRejected | ModelNotFound):  # else it is the request that is ill
+            self.upstream.last_error = error.message
         if counts_as_failure(error):
             self.upstream.breaker.fail(ticket, self.shared.clock())
         else:

@@ -39,7 +39,7 @@ class Upstream:
     """One provider: where it is, and how it has fared.
 
     Attributes:
-        last_error: One line, without the key.
+        last_error: One line, without the key; None once it has answered. A request that it refused is none.
         last_ok_at: Seconds since the epoch.
     """
 

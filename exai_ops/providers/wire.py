@@ -12,6 +12,7 @@ from exai_ops.providers.types import ChatRequest, Usage
 
 UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 NO_USAGE: Final = Usage()
+MOST_TOKENS: Final = 10**9
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -136,12 +137,17 @@ def _piece(answer: _Answer, choice: _Choice, text: _Text) -> Piece:
 def _usage(usage: _Usage | None) -> Usage:
     if usage is None:
         return NO_USAGE
-    prompt, completion = usage.prompt_tokens or 0, usage.completion_tokens or 0
+    prompt, completion = _count(usage.prompt_tokens), _count(usage.completion_tokens)
     return Usage(
         prompt_tokens=prompt,
         completion_tokens=completion,
-        total_tokens=usage.total_tokens or prompt + completion,
+        total_tokens=_count(usage.total_tokens) or prompt + completion,
     )
+
+
+def _count(tokens: int | None) -> int:
+    """A count that can be one: what is not would fail a call that was answered."""
+    return min(max(tokens or 0, 0), MOST_TOKENS)
 
 
 def _tool_call(call: _ToolCall) -> ToolCall:

@@ -299,7 +299,7 @@ class Settings:
         "EXAI_HEADER_TIMEOUT_SECS",
         10.0,
         _SEC,
-        "How long a connection may take to send its request's header.",
+        "How long a connection may take to send its request's header; three times as long for its body.",
         unit="s",
         low=0.1,
         high=300,

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 from exai_ops.errors import StorageError
 from exai_ops.storage import schema
 from exai_ops.storage.failures import explain, is_busy, one_line
-from exai_ops.storage.lock import FileLock
+from exai_ops.storage.lock import FileLock, same_file
 from exai_ops.storage.writer import Operation, Outcome
 
 # Rows of one statement. Counts are rounded up to these, so that few statements are ever prepared.
@@ -52,6 +52,7 @@ class Database:
         self._record = record
         self._lock = FileLock(path)
         self._connection: sqlite3.Connection | None = None
+        self._identity: os.stat_result | None = None
 
     def open(self) -> None:
         """Lock, create or check, prepare. Raises StorageError with the mend in its hint."""
@@ -62,6 +63,7 @@ class Database:
             self._connection = sqlite3.connect(
                 self._path, isolation_level=None, cached_statements=64, check_same_thread=False
             )
+            self._identity = self._path.stat()
             _configure(self._connection)
             _migrate(self._connection, self._path)
             self._connection.executescript(schema.WRITE_VIEW)
@@ -86,6 +88,14 @@ class Database:
         finally:
             self._let_go()
             self._event("disconnect", "close", started)
+
+    def misplaced(self) -> str:
+        """What has become of the files, if they were taken away; empty while all is well."""
+        if self._lock.lost():
+            return f"{self._lock.path} was removed or replaced: another daemon may open {self._path}; restart"
+        if not same_file(self._path, self._identity):
+            return f"{self._path} was removed or replaced: what is written is lost with this process; restart"
+        return ""
 
     def idle(self) -> None:
         """Move the log into the file while nobody waits; what fails here fails a write next."""

@@ -40,7 +40,8 @@ class SQLiteStorage:
 
     def __init__(self, path: Path, *, record: Record | None = None, deadline_s: float = DEADLINE_S) -> None:
         self.path = path
-        self._writer = Writer(Database(path, record), name=str(path), deadline_s=deadline_s)
+        self._database = Database(path, record)
+        self._writer = Writer(self._database, name=str(path), deadline_s=deadline_s)
 
     async def open(self) -> None:
         """Lock the file, create or check its schema. Raises StorageError with the mend in its hint."""
@@ -51,11 +52,13 @@ class SQLiteStorage:
         await self._writer.close()
 
     async def check(self) -> StoreState:
-        """Write and read one value now."""
+        """Write and read one value now, try a write of every kind, see that the files are still there."""
         now, started = time.time(), time.perf_counter()
         try:
-            seen = await self._do("check", lambda connection: _write_and_read(connection, now), barrier=True)
-            detail = "" if seen == now else "what was written did not come back"
+            seen, misplaced = await self._do(
+                "check", lambda c: (_write_and_read(c, now), self._database.misplaced()), barrier=True
+            )
+            detail = misplaced if seen == now else "what was written did not come back"
         except StorageError as error:
             detail = error.message
         latency_ms = (time.perf_counter() - started) * 1000
@@ -197,7 +200,13 @@ def _execute_count(sql: str, which: dict[str, Any]) -> Callable[[sqlite3.Connect
 
 
 def _write_and_read(connection: sqlite3.Connection, now: float) -> float | None:
-    connection.execute(schema.WRITE_CHECK, (now,))
+    def write() -> None:
+        connection.execute("SAVEPOINT trial")
+        connection.execute(schema.insert_rows(len(schema.TRIAL) // schema.WIDTH), schema.TRIAL)
+        connection.execute("ROLLBACK TO trial")
+        connection.execute(schema.WRITE_CHECK, (now,))
+
+    transact(connection, write)
     row = connection.execute(schema.READ_CHECK).fetchone()
     return row[0] if row else None
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from exai_ops.client import Target
 from exai_ops.commands.call import options
 from exai_ops.commands.call.command import OWN, take
-from exai_ops.commands.call.output import failure, going_on, output, visible
+from exai_ops.commands.call.output import failure, going_on, output
+from exai_ops.commands.terminal import visible
 from exai_ops.errors import UsageError
 from exai_ops.settings import Secret, Settings
 

@@ -1,4 +1,4 @@
-"""A daemon without a socket of its own: real store, real simulator, real providers, tools that obey a test."""
+"""A daemon without a socket: real store, real simulator, real providers, tools that obey a test."""
 
 from __future__ import annotations
 
@@ -39,6 +39,10 @@ class Line:
         self.gate.set()
         self._held: list[str] = []
         self._changed = asyncio.Event()
+
+    @property
+    def unsent(self) -> bool:
+        return bool(self._held)
 
     def hold(self, frame: str) -> None:
         self._held.append(frame)
@@ -146,7 +150,7 @@ class House:
 
     async def upstream(self, **least: int) -> None:
         """Wait, a second at most, until the simulator has counted so many requests."""
-        assert await self.sim.state.wait(timeout_s=1.0, **least), self.sim.state.counts
+        assert await self.sim.state.wait(timeout_s=1.0, provider=None, **least), self.sim.state.counts
 
     def events(self, error: str) -> list[Any]:
         return [event for event in self.daemon.monitor.recent() if event.error == error]
@@ -284,6 +288,7 @@ class Spoilt:
         self.failing: set[str] = set()
         self.gates: dict[str, asyncio.Event] = {}
         self.asked: list[str] = []
+        self._changed = asyncio.Event()
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.inner, name)
@@ -292,6 +297,7 @@ class Spoilt:
 
         async def spoilt(*args: Any, **kwargs: Any) -> Any:
             self.asked.append(name)
+            self._changed.set()
             if name in self.gates:
                 await self.gates[name].wait()
             if name in self.failing:
@@ -308,7 +314,8 @@ class Spoilt:
     async def until_asked(self, name: str, times: int = 1) -> None:
         async with asyncio.timeout(SOON_S):
             while self.asked.count(name) < times:
-                await asyncio.sleep(0)
+                self._changed.clear()
+                await self._changed.wait()
 
 
 def spoilt(folder: Path) -> Any:

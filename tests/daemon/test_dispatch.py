@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -10,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from exai_ops.daemon import dispatch as dispatch_module
 from exai_ops.daemon import protocol
 from exai_ops.daemon.protocol import CallTool
 from exai_ops.providers.simulator import parse_fault
@@ -202,8 +203,8 @@ async def test_a_finished_call_is_replayed_within_its_time(
         house.fetch()
         assert await house.line.result(nth=3) == first
         assert house.sim.state.total("received") == 1
-        now = dispatch_module.time.time
-        monkeypatch.setattr(dispatch_module.time, "time", lambda: now() + 601.0)
+        now = time.time
+        monkeypatch.setattr(time, "time", lambda: now() + 601.0)
         house.fetch()
         assert (await house.line.error(nth=4))["code"] == "NOT_FOUND"
         house.call("chat", prompt="once")
@@ -400,8 +401,8 @@ async def test_the_cache_answers_for_the_arguments_that_were_given(
         house.call("say", pieces=["old"])
         await house.line.text()
         await house.idle()
-        now = dispatch_module.time.time
-        monkeypatch.setattr(dispatch_module.time, "time", lambda: now() + 601.0)
+        now = time.time
+        monkeypatch.setattr(time, "time", lambda: now() + 601.0)
         house.call("say", pieces=["new"])
         assert await house.line.text(nth=2) == "new"
         house.call("say", "r2", pieces=["old"])
@@ -433,8 +434,6 @@ async def test_each_call_leaves_one_event_and_its_metrics(house: House) -> None:
 
 
 async def test_listing_names_every_tool(house: House) -> None:
-    import json
-
     frame: dict[str, Any] = json.loads(house.daemon.tools_frame)
     assert frame["op"] == "list_tools_res"
     assert {"chat", "consult", "listmodels", "version", "status"} <= {t["name"] for t in frame["tools"]}

@@ -182,19 +182,25 @@ async def test_health_is_honest_about_providers(start_daemon: StartDaemon, sim: 
     assert value(samples(daemon), "exai_provider_breaker_open", provider="kimi") == 1
 
 
-async def test_health_is_honest_about_the_store(start_daemon: StartDaemon, sim: Simulator) -> None:
-    """Another process holds the database's write lock: the daemon cannot write, and says so."""
+async def test_a_store_that_cannot_be_written(start_daemon: StartDaemon, sim: Simulator) -> None:
+    """Another process holds the database's write lock: health says so, and no call runs unrecorded."""
     daemon = start_daemon(urls(sim.base_url))
-    assert daemon.get("/health/ready").status_code == 200
-    (database,) = daemon.state_dir.glob("*.sqlite3")
-    other = sqlite3.connect(database, isolation_level=None)
-    try:
-        other.execute("BEGIN IMMEDIATE")
-        answer = await asyncio.to_thread(daemon.get, "/health")
-    finally:
-        other.close()
-    assert (answer.status_code, answer.json()["status"]) == (503, "down")
-    assert row(answer.json(), "storage (sqlite)")["detail"]
+    async with joined(daemon.address) as client:
+        (database,) = daemon.state_dir.glob("*.sqlite3")
+        other = sqlite3.connect(database, isolation_level=None)
+        try:
+            other.execute("BEGIN IMMEDIATE")
+            looking = asyncio.create_task(asyncio.to_thread(daemon.get, "/health"))
+            refused = await client.chat("r1", "x")
+            assert await client.health(timeout_s=1)
+            answer = await looking
+        finally:
+            other.close()
+        assert error_code(refused) == "EXEC_ERROR"
+        assert sim.count("received") == 0
+        assert (answer.status_code, answer.json()["status"]) == (503, "down")
+        assert row(answer.json(), "storage (sqlite)")["detail"]
+        assert (await client.chat("r2", "x"))["text"]
     assert daemon.get("/health").json()["status"] == "ok"
 
 

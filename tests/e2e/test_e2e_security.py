@@ -276,10 +276,62 @@ async def test_a_second_header_that_comes_too_late(guarded: DaemonProcess) -> No
     writer.close()
 
 
+async def test_a_body_that_comes_too_late(guarded: DaemonProcess) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", guarded.port)
+    head = f"POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n"
+    writer.write(f"{head}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{".encode())
+    began = time.monotonic()
+    async with asyncio.timeout(5):
+        await _drain(reader)
+    assert 1 < time.monotonic() - began < 3
+    writer.close()
+
+
+@pytest.mark.parametrize("line", [b"X-N: y\r\n" * 1000, b"X" * 10_000])
+async def test_a_header_without_end_is_not_kept(guarded: DaemonProcess, line: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", guarded.port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+    sent = 0
+    with contextlib.suppress(ConnectionError):
+        while sent < 20_000_000:
+            writer.write(line)
+            await writer.drain()
+            sent += len(line)
+    assert sent < 10_000_000  # what the sockets between hold
+    await _drain(reader)
+    writer.close()
+
+
+_UPGRADE = (
+    b"/ HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"POST " + _UPGRADE + b"Content-Length: 2\r\n\r\nhi",
+        b"GET " + _UPGRADE + b"X-N: y\r\n" * 500 + b"\r\n",
+        b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "
+        + TOKEN.encode()
+        + b"\r\nContent-Length: 2\r\n\r\nhiGET "
+        + _UPGRADE
+        + b"\r\n",
+    ],
+)
+async def test_an_upgrade_that_is_none_is_answered(guarded: DaemonProcess, request_: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", guarded.port)
+    writer.write(request_)
+    async with asyncio.timeout(5):
+        assert (await _drain(reader)).startswith(b"HTTP/1.1 400")
+    writer.close()
+
+
 async def _drain(reader: asyncio.StreamReader) -> bytes:
     try:
         return await reader.read()
-    except ConnectionResetError:
+    except ConnectionError:
         return b""
 
 

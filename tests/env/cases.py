@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from exai_ops.env.document import parse
-
 from exai_ops.env.model import Document
 from exai_ops.env.rules.table import Context, Rule
 from exai_ops.env.runner import run

@@ -263,7 +263,7 @@ CASES: list[tuple[str, str | Mapping[str, str], Found]] = [
         (
             "CMP015",
             f"{WEB}      - REDIS_PORT=6379\n      - {entry}\n{REDIS}",
-            [("error", "c.yml:6", entry.partition("=")[0])],
+            [("error", "c.yml:6", entry.partition("=")[0] or None)],
         )
         for entry in (
             "REDIS_HOST=localhost",

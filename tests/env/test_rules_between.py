@@ -140,7 +140,7 @@ def test_one_file_alone_is_skipped_with_the_reason(rule: Any) -> None:
             "A=1\nB=1\nC=1\n",
             "C=1\nA=1\nB=1\n",
             f"C stands before A in {LIVE}:1",
-            "exai env sync makes the example follow the live file",
+            "decide which file is right, and mend the other by hand",
         ),
     ],
 )

@@ -25,7 +25,7 @@ from exai_ops.providers.glm import Glm
 from exai_ops.providers.kimi import Kimi
 from exai_ops.providers.resilience import is_retryable
 from exai_ops.providers.types import ChatRequest, Message, Usage
-from exai_ops.providers.wire import Piece, ToolCall, merge_tool_calls
+from exai_ops.providers.wire import MOST_TOKENS, Piece, ToolCall, merge_tool_calls
 from exai_ops.settings import Secret
 
 KEY = Secret("sk-0123456789abcdef")
@@ -108,6 +108,10 @@ def test_answer(dialect: Dialect) -> None:
         (
             b'{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}',
             Piece(usage=Usage(prompt_tokens=1, completion_tokens=2, total_tokens=3)),
+        ),
+        (
+            b'{"choices":[],"usage":{"prompt_tokens":-5,"completion_tokens":2,"total_tokens":99999999999999999}}',
+            Piece(usage=Usage(prompt_tokens=0, completion_tokens=2, total_tokens=MOST_TOKENS)),
         ),
         (
             b'{"choices":[{"delta":{"tool_calls":[{"index":1,"id":"a","function":{"name":"$web_search"}}]}}]}',

@@ -200,7 +200,19 @@ async def test_what_stays_wrong_is_asked_once(
             await providers.complete(ask(model=model, fault=fault))
         assert sim.state.total("received") == 1
         assert [state.breaker for state in providers.states()] == ["closed", "closed"]
-        assert any(state.last_error for state in providers.states())
+        at_fault = not issubclass(kind, ProviderRejected | ModelNotFound)
+        assert any(state.last_error for state in providers.states()) is at_fault
+
+
+async def test_an_error_is_the_last_one_until_the_next_answer(opened: Opened) -> None:
+    async with opened(provider_attempts=1) as providers:
+        with pytest.raises(ProviderUnavailable):
+            await providers.complete(ask(model=KIMI, fault="status=500"))
+        with pytest.raises(ProviderRejected):
+            await providers.complete(ask(model=KIMI, fault="status=400"))
+        assert [bool(state.last_error) for state in providers.states()] == [True, False]
+        await providers.complete(ask(model=KIMI))
+        assert not any(state.last_error for state in providers.states())
 
 
 async def test_a_wait_beyond_the_deadline_is_not_begun(opened: Opened, sim: SimulatorServer) -> None:

@@ -155,6 +155,34 @@ async def test_check_says_what_is_wrong(tmp_path: Path) -> None:
     await store.close()
 
 
+@pytest.mark.parametrize("table", ["calls", "sessions", "conversations", "messages"])
+async def test_check_tries_every_table_and_leaves_nothing(tmp_path: Path, table: str) -> None:
+    store = SQLiteStorage(tmp_path / "db")
+    await store.open()
+    assert (await store.check()).ok
+    assert await store._do("test", lambda c: c.execute(f"SELECT count(*) FROM {table}").fetchone()) == (0,)
+    spoil = f"CREATE TEMP TRIGGER spoil BEFORE INSERT ON {table} BEGIN SELECT raise(ABORT, 'spoilt'); END"
+    await store._do("test", lambda c: c.execute(spoil).fetchone())
+    state = await store.check()
+    assert (state.ok, "spoilt" in state.detail) == (False, True)
+    await store.close()
+
+
+@pytest.mark.parametrize("name", ["db", "db.lock"])
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_check_misses_a_file_that_was_taken_away(tmp_path: Path, name: str, replaced: bool) -> None:
+    store = SQLiteStorage(tmp_path / "db")
+    await store.open()
+    path = tmp_path / name
+    path.rename(tmp_path / "away")
+    if replaced:
+        path.touch()
+    state = await store.check()
+    assert not state.ok
+    assert f"{path} was removed or replaced" in state.detail
+    await store.close()
+
+
 async def test_another_programs_lock_fails_the_batch_once(tmp_path: Path) -> None:
     store = SQLiteStorage(tmp_path / "db")
     await store.open()

@@ -12,6 +12,7 @@ from io import TextIOWrapper
 from typing import Any, Final, Protocol, TextIO
 
 from exai_ops.client import Frame
+from exai_ops.commands.terminal import visible
 from exai_ops.errors import UsageError
 
 _TICK_S: Final = 1.0
@@ -123,11 +124,6 @@ def failure(frame: Frame) -> dict[str, Any] | None:
     if not isinstance(error, dict):
         return {"code": "EXEC_ERROR", "message": str(error)}
     return {"code": "EXEC_ERROR", "message": "", **error}
-
-
-def visible(text: str) -> str:
-    """A text with control characters, but for line ends and tabs, as escapes."""
-    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
 
 
 class Progress:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from exai_ops.errors import CouldNotLook, UsageError
+from exai_ops.settings import shell
 
 if TYPE_CHECKING:
     from exai_ops.env.diff import Difference
@@ -33,7 +33,7 @@ def diff(
     if format not in _FORMATS:
         raise UsageError(f"--format: {format!r} is not known", hint=f"one of {', '.join(_FORMATS)}")
     one, two = load_document(first), load_document(second)
-    mask = Mask(one, two, environ=os.environ)
+    mask = Mask(one, two, environ=shell())
     found = _as_read(reader, one, two, mask) if reader else compare(one, two, mask)
     print(as_text(found) if format == "text" else as_json(one.path, two.path, found), end="")
     raise typer.Exit(1 if found else 0)
@@ -46,7 +46,7 @@ def _as_read(reader: str, one: Document, two: Document, mask: Mask) -> list[Diff
 
     if reader not in READERS:
         raise UsageError(f"no reader is called {reader}", hint=f"one of {', '.join(READERS)}")
-    readings = [READERS[reader](document.data, dict(os.environ)) for document in (one, two)]
+    readings = [READERS[reader](document.data, shell()) for document in (one, two)]
     for document, reading in zip((one, two), readings, strict=True):
         if reading.refused is not None:
             raise CouldNotLook(

@@ -16,7 +16,7 @@ from exai_ops.findings import Finding, Location, Status
 
 _Differences: TypeAlias = list[tuple[Assignment, Assignment, list[tuple[str, bool]]]]
 _Free: TypeAlias = tuple[Block, dict[str, str]]
-_SYNC: Final = "exai env sync makes the example follow the live file"
+_BY_HAND: Final = "decide which file is right, and mend the other by hand"
 
 
 def other_section(context: Context) -> Iterator[Finding]:
@@ -33,7 +33,7 @@ def other_section(context: Context) -> Iterator[Finding]:
             message = (
                 f"{key} is in {_named(one.section)} here and in {_named(two.section)} in {_place(live, two)}"
             )
-            yield Finding("ENV006", Status.INFO, message, _SYNC, at(example, one))
+            yield Finding("ENV006", Status.INFO, message, _BY_HAND, at(example, one))
 
 
 def other_order(context: Context) -> Iterator[Finding]:
@@ -50,7 +50,7 @@ def other_order(context: Context) -> Iterator[Finding]:
             place = places[key]
             where = f"after {want[place - 1]}" if place else f"before {want[1]}"
             message = f"{key} stands {where} in {live.path}:{live.index[key][-1].line}"
-            yield Finding("ENV007", Status.INFO, message, _SYNC, at(example, example.index[key][-1]))
+            yield Finding("ENV007", Status.INFO, message, _BY_HAND, at(example, example.index[key][-1]))
 
 
 def section_on_one_side(context: Context) -> Iterator[Finding]:
@@ -64,11 +64,11 @@ def section_on_one_side(context: Context) -> Iterator[Finding]:
     for document, other, only in ((example, live, matched.only_example), (live, example, matched.only_live)):
         for title, line in only.items():
             message = f"section {said(title)!r} is not in {other.path}"
-            yield Finding("ENV008", Status.INFO, message, _SYNC, Location(document.path, line))
+            yield Finding("ENV008", Status.INFO, message, _BY_HAND, Location(document.path, line))
     lines, titles = sections(example), sections(live)
     for two, one in matched.renamed.items():
         message = f"section {said(one)!r} is titled {said(two)!r} in {live.path}:{titles[two]}"
-        yield Finding("ENV008", Status.INFO, message, _SYNC, Location(example.path, lines[one]))
+        yield Finding("ENV008", Status.INFO, message, _BY_HAND, Location(example.path, lines[one]))
 
 
 def section_order(context: Context) -> Iterator[Finding]:
@@ -87,7 +87,7 @@ def section_order(context: Context) -> Iterator[Finding]:
         place = want.index(title)
         where = f"after {said(want[place - 1])!r}" if place else f"before {said(want[1])!r}"
         message = f"section {said(title)!r} stands {where} in {live.path}"
-        yield Finding("ENV011", Status.INFO, message, _SYNC, Location(example.path, lines[title]))
+        yield Finding("ENV011", Status.INFO, message, _BY_HAND, Location(example.path, lines[title]))
 
 
 def comment_on_one_side(context: Context) -> Iterator[Finding]:
@@ -102,7 +102,7 @@ def comment_on_one_side(context: Context) -> Iterator[Finding]:
             document, a = (example, one) if any(_comments(one)) else (live, two)
             other = live if document is example else example
             message = f"{a.key} has {_listed(kinds)} that it lacks in {other.path}"
-            yield Finding("ENV009", Status.INFO, message, _SYNC, at(document, a))
+            yield Finding("ENV009", Status.INFO, message, _BY_HAND, at(document, a))
     ours, theirs = _free(context, example), _free(context, live)
     pairs = _counterparts(ours, theirs)
     paired = {number for number, _ in pairs}, {number for _, number in pairs}
@@ -120,7 +120,7 @@ def comment_drift(context: Context) -> Iterator[Finding]:
     for one, two, kinds in _differences(context, example, live):
         if not all(alone for _, alone in kinds):
             message = f"{one.key} has another {_listed(kinds, article=False)} in {live.path}:{two.line}"
-            yield Finding("ENV010", Status.INFO, message, _SYNC, at(example, one))
+            yield Finding("ENV010", Status.INFO, message, _BY_HAND, at(example, one))
     ours, theirs = _free(context, example), _free(context, live)
     for number, other in _counterparts(ours, theirs):
         (block, lines), (there, lines_there) = ours[number], theirs[other]
@@ -128,7 +128,7 @@ def comment_drift(context: Context) -> Iterator[Finding]:
             first = next((text for line, text in lines.items() if line not in lines_there), block.lines[0])
             message = f"the comment {said(first)!r} and its block are other in {live.path}:{there.line}"
             where = Location(example.path, block.line + block.lines.index(first))
-            yield Finding("ENV010", Status.INFO, message, _SYNC, where)
+            yield Finding("ENV010", Status.INFO, message, _BY_HAND, where)
 
 
 def _matched(context: Context, example: Document, live: Document) -> Matched:
@@ -240,13 +240,12 @@ def _lone_blocks(document: Document, other: Document, free: Sequence[_Free]) -> 
             if len(strange) > 1:
                 what = f"{len(strange)} comment lines from {said(strange[0])!r} on are"
             where = Location(document.path, block.line + block.lines.index(strange[0]))
-            yield Finding("ENV009", Status.INFO, f"{what} not in {other.path}", _SYNC, where)
+            yield Finding("ENV009", Status.INFO, f"{what} not in {other.path}", _BY_HAND, where)
 
 
 _BLOCKS: Final = (
     " Keys are grouped in blocks on purpose, so the grouping is compared, not the alphabet. Which"
-    " file is right is for a person to say; exai env sync takes the live file's layout into the"
-    " example, or the reverse."
+    " file is right is for a person to say: exai env sync brings missing keys, and moves none."
 )
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -254,7 +253,7 @@ RULES: Final[tuple[Rule, ...]] = (
         code="ENV006",
         severity=Status.INFO,
         title="every key is in the same section in both files",
-        hint="move the key, or run exai env sync",
+        hint="move the key",
         explanation="A person looks a key up by its section. Sections are matched by their titles, and those"
         " with other titles by the keys that they share: a renamed section is one finding (ENV008)."
         + _BLOCKS,
@@ -264,7 +263,7 @@ RULES: Final[tuple[Rule, ...]] = (
         code="ENV007",
         severity=Status.INFO,
         title="keys stand in the same order in both files",
-        hint="move the keys, or run exai env sync",
+        hint="move the keys",
         explanation="Within each section that both files have, the fewest keys that one would have"
         " to move (all but a longest increasing subsequence). Keys that are assigned twice or stand"
         " in another section are not counted again." + _BLOCKS,
@@ -274,7 +273,7 @@ RULES: Final[tuple[Rule, ...]] = (
         code="ENV008",
         severity=Status.INFO,
         title="both files have the same sections",
-        hint="add or rename the section, or run exai env sync",
+        hint="add or rename the section",
         explanation="A section on one side only is a feature that the other file does not know of,"
         " or no longer exists. One that shares most of its keys with a section of another title"
         " counts as renamed.",
@@ -284,7 +283,7 @@ RULES: Final[tuple[Rule, ...]] = (
         code="ENV009",
         severity=Status.INFO,
         title="every comment is in both files",
-        hint="take the comment over, or run exai env sync",
+        hint="take the comment over",
         explanation="Comments hold what was learnt: why a ping interval is 30 s is worth nothing in"
         " the file that nobody tracks. Reported once for each key, and once for each block that"
         " belongs to no key. The comments of keys that the other file lacks, and assignments in"
@@ -295,7 +294,7 @@ RULES: Final[tuple[Rule, ...]] = (
         code="ENV010",
         severity=Status.INFO,
         title="the comments of a key say the same in both files",
-        hint="decide which comment is right, or run exai env sync",
+        hint="decide which comment is right",
         explanation="Two explanations of one key: at most one of them is true. White space is not compared."
         " Blocks of comments that belong to no key are compared too, when they share a line.",
         function=comment_drift,
@@ -304,7 +303,7 @@ RULES: Final[tuple[Rule, ...]] = (
         code="ENV011",
         severity=Status.INFO,
         title="sections stand in the same order in both files",
-        hint="move the section, or run exai env sync",
+        hint="move the section",
         explanation="The fewest sections that one would have to move." + _BLOCKS,
         function=section_order,
     ),
