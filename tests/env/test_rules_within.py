@@ -48,6 +48,7 @@ BOTH = ("python-dotenv", "compose")
         ("ENV108", "lower=1\nmiXed=1\n", [("info", 1, "lower"), ("info", 2, "miXed")]),
         ("ENV109", "A=1\nB=${A}\nC=$D\n", [("warning", 3, "C")]),
         ("ENV109", "A=${NOPE}\n", [("warning", 1, "A")]),
+        ("ENV109", "A=$NOPE\nB=x${NOPE}\n", [("warning", 1, "A")]),
         ("ENV109", "A=${SHELL_HAS_IT}\nB=${NOPE:-x}\n", []),
         ("ENV110", "A=\"${B}\"\nC='$B'\nB=1\n", []),
         ("ENV110", "B=1\nA='${B}'\n", [("warning", 2, "A")]),

@@ -99,6 +99,8 @@ class Parser:
                 raise StopsError("an array")
             pieces, self.at = self._lexer.word(start, value=False)
             raw = self.text[start : self.at].replace("\\\n", "")
+            if "\n" in self.text[start : self.at] and _ASSIGNMENT.match(raw):
+                raise StopsError("a name that goes on behind a line's end")
             if not before and _SCRIPT.fullmatch(raw):
                 raise StopsError("a script begins, not a list of values")
             return Word(line, raw, pieces)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-from exai_ops.env.readers._bash_words import Code, Home, Parameter, Piece, Text
+from exai_ops.env.readers._bash_words import Code, Home, Parameter, Piece, StopsError, Text
 from exai_ops.env.readers._reading import MAX_VALUES_CHARACTERS, Gathering, Refused
 
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -18,6 +18,13 @@ _OWN: Final = re.compile(
 )
 _ALWAYS_OWN: Final = re.compile(
     r"BASHPID|BASH_COMMAND|EPOCH(?:REALTIME|SECONDS)|GROUPS|HISTCMD|LINENO|RANDOM|SECONDS|SHLVL|SRANDOM|_"
+)
+
+
+# Set to something, these are something else, or nothing, when they are read.
+LIVING: Final = re.compile(
+    r"BASHPID|BASH_COMMAND|BASH_(?:LINENO|SOURCE)|DIRSTACK|EPOCH(?:REALTIME|SECONDS)|FUNCNAME|GROUPS|HISTCMD"
+    r"|LINENO|RANDOM|SECONDS|SRANDOM|_"
 )
 
 
@@ -46,6 +53,20 @@ class Expander:
         if unknown is not None:
             raise unknown
         return "".join(texts)
+
+    def give_up(self, pieces: tuple[Piece, ...]) -> None:
+        """Forget what ``${X:=...}`` may set; raises StopsError where ``${X:?}`` may end the shell."""
+        for piece in within(pieces):
+            operator = piece.operator[-1:] if isinstance(piece, Parameter) else ""
+            if operator == "?":
+                raise StopsError("the shell may end here")
+            if operator == "=" and isinstance(piece, Parameter):
+                self.forget(piece.name)
+
+    def forget(self, name: str) -> None:
+        """From here on a variable's value is not known."""
+        self.gathering.unset(name)
+        self.unknown.add(name)
 
     def lookup(self, name: str) -> str | None:
         """A variable's value, None when it is not set. Raises UnknownError when it cannot be told."""
@@ -78,7 +99,11 @@ class Expander:
 
     def _parameter(self, form: Parameter, line: int) -> str:
         argument = not NAME.fullmatch(form.name)
-        value = None if argument else self.lookup(form.name)
+        try:
+            value = None if argument else self.lookup(form.name)
+        except UnknownError:
+            self.give_up((form,))
+            raise
         if not form.operator:
             if value is None and not argument:
                 self.gathering.need(form.name)
@@ -101,9 +126,17 @@ class Expander:
         try:
             value = self.value(form.word, line)
         except UnknownError:
-            self.unknown.add(form.name)
+            self.forget(form.name)
             raise
         if form.name in READ_ONLY:
             raise UnknownError(f"assigns {form.name}, which is read-only in bash")
         self.gathering.set(form.name, value, line)
         return value
+
+
+def within(pieces: tuple[Piece, ...]) -> Iterator[Piece]:
+    """Pieces, and those in their operands."""
+    for piece in pieces:
+        yield piece
+        if isinstance(piece, Parameter):
+            yield from within(piece.word)

@@ -18,6 +18,11 @@ _DOUBLE_RUN: Final = re.compile(r"[^\\\"`$]+")
 _DOUBLE_OPERAND_RUN: Final = re.compile(r"[^\\'\"`$}]+")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PARAMETER: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*])(\}|:?[-=?+])")
+# Forms that bash knows whatever stands in them; one that it does not know costs the rest of its line.
+_KNOWN_FORM: Final = re.compile(
+    r"#?(?:[A-Za-z_]\w*|[0-9]+|[-@*#?$!])\}|![A-Za-z_]\w*[*@]?\}|[A-Za-z_]\w*(?:[%#/^,]|@[UuLQEPAKak]\})",
+    re.ASCII,
+)
 # What a tilde's name may hold, and what ends it: a slash, a colon, or what ends the word.
 _TILDE: Final = re.compile(r"~([^/: \t\n'\"\\$`|&;()<>]*)(?=[/: \t\n|&;()<>]|\\\n|\Z)")
 _OPERAND_TILDE: Final = re.compile(r"~([^/:}'\"\\$`]*)(?=[/:}]|\\\n|\Z)")
@@ -64,9 +69,10 @@ class Home:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What only a running shell could tell."""
+    """What only a running shell could tell; ``doubtful`` if it may refuse it, and the whole line with it."""
 
     why: str
+    doubtful: bool = False
 
 
 Piece: TypeAlias = Text | Parameter | Home | Code
@@ -220,7 +226,8 @@ class Lexer:
         found = _PARAMETER.match(self.text, at)
         if found is None:
             _, end = self._operand(at, depth + 1, double=double)
-            pieces.append(Code("has a form of ${...} that is not read here"))
+            known = _KNOWN_FORM.match(self.text, at) is not None
+            pieces.append(Code("has a form of ${...} that is not read here", doubtful=not known))
             return end
         if found[2] == "}":
             pieces.append(Parameter(found[1]))

@@ -15,17 +15,25 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from exai_ops.env.model import Reading
 from exai_ops.env.readers._bash_lines import JOINS, Parser, Word
-from exai_ops.env.readers._bash_values import NAME, READ_ONLY, Expander, UnknownError
+from exai_ops.env.readers._bash_values import LIVING, NAME, READ_ONLY, Expander, UnknownError, within
 from exai_ops.env.readers._bash_words import BashSyntaxError, Code, Parameter, Piece, StopsError, Text
 from exai_ops.env.readers._reading import Gathering, Refused, decode
 
 _ACTED_ON: Final = JOINS | {"&>", "&>>"}
-_SETS: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\+?=")
+_SETTERS: Final = re.compile(
+    "declare|getopts|let|local|mapfile|printf|read|readarray|readonly|typeset|unset|wait"
+)
+_STOPPERS: Final = re.compile(
+    r"\.|builtin|command|enable|eval|exec|exit|logout|return|set|shopt|source|suspend|trap"
+)
+_GLOB: Final = frozenset("*?[")
+_EXPORTS_ALL: Final = (["set", "-a"], ["set", "+a"], ["set", "-o", "allexport"], ["set", "+o", "allexport"])
+_SETS: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)['\"]?(?:\[[^]\n]*\])?[+:]?=")
 
 
 def read(data: bytes, environ: Mapping[str, str]) -> Reading:
@@ -54,6 +62,13 @@ class _Shell:
 
     def run(self, commands: list[tuple[list[Word], str]]) -> None:
         before = ""
+        if any(
+            isinstance(p, Code) and p.doubtful for ws, _ in commands for w in ws for p in within(w.pieces)
+        ):
+            for words, _ in commands:
+                self._give_up(words)
+                self._unknown(words, "has a form that bash may refuse, and this line with it")
+            return
         for words, operator in commands:
             self._execute(words, operator, before)
             before = operator
@@ -71,6 +86,8 @@ class _Shell:
         elif words[command].raw == "export":
             self._lost(words[:command], "stands before a command and is set for that alone")
             self._export(words[command + 1 :])
+        elif self._commands_shell(words[command:]):
+            self._unknown(words, "runs code that sets variables")
         elif any(isinstance(piece, Code) for word in words for piece in word.pieces if word.key is None):
             self._expand_for_effects(words)
             self._unknown(words, "stands on a line that runs code")
@@ -87,6 +104,19 @@ class _Shell:
                 self._set(word, value)
             else:
                 self._forget(word, str(value))
+
+    def _commands_shell(self, words: list[Word]) -> bool:
+        """Whether a command may set variables, which are forgotten; StopsError where it may do anything."""
+        command = words[0].raw.strip("\\'\"")
+        if _STOPPERS.fullmatch(command) and [word.raw for word in words] not in _EXPORTS_ALL:
+            raise StopsError("a command that may change anything, or end the shell")
+        if not _SETTERS.fullmatch(command):
+            return False
+        self._give_up(words)
+        for word in words[1:]:
+            for name in NAME.findall(word.raw):
+                self.expander.forget(name)
+        return True
 
     def _vanish(self, words: list[Word]) -> bool:
         """Whether nothing is left of the words behind the assignments: ``A=1 $EMPTY`` is no command."""
@@ -125,12 +155,14 @@ class _Shell:
         """A bare name, or what may become an assignment when it is expanded."""
         if NAME.fullmatch(word.raw) is not None:
             return
+        if not _GLOB.isdisjoint(word.raw):
+            raise StopsError("export of what file names give")
         try:
             expanded = self.expander.value(word.pieces, word.line)
         except UnknownError:
             raise StopsError("export of names that are not known here") from None
         for key in _SETS.findall(expanded):
-            self._forget_key(key)
+            self.expander.forget(key)
         self.gathering.problem(word.line, "is no name for export")
 
     def _expand_for_effects(self, words: list[Word]) -> None:
@@ -140,50 +172,39 @@ class _Shell:
                 self.expander.value(word.pieces, words[0].line)
 
     def _give_up(self, words: list[Word]) -> None:
-        """Forget what ``${X:=...}`` may set; raises StopsError where ``${X:?}`` may end the shell."""
-        for form in (form for word in words for form in _forms(word.pieces)):
-            if form.operator.endswith("?"):
-                raise StopsError("the shell may end here")
-            if form.operator.endswith("="):
-                self._forget_key(form.name)
+        for word in words:
+            self.expander.give_up(word.pieces)
 
     def _set(self, word: Word, value: str) -> None:
         key = word.key or ""
         if key in READ_ONLY:
             self.gathering.problem(word.line, f"{key} is read-only in bash")
             return
+        if LIVING.fullmatch(key):
+            self._forget(word, f"{key} is what bash itself makes of it")
+            return
         if word.append:
-            if key in self.expander.unknown:
-                self.gathering.problem(word.line, f"adds to {key}, which is not known here")
+            try:
+                value = (self.expander.lookup(key) or "") + value
+            except UnknownError:
+                self._forget(word, f"adds to {key}, which is not known here")
                 return
-            value = (self.expander.lookup(key) or "") + value
         self.expander.unknown.discard(key)
         self.gathering.set(key, value, word.line)
 
     def _forget(self, word: Word, reason: str) -> None:
-        self._forget_key(word.key or "")
+        self.expander.forget(word.key or "")
         self.gathering.problem(word.line, reason)
-
-    def _forget_key(self, key: str) -> None:
-        self.gathering.unset(key)
-        self.expander.unknown.add(key)
 
     def _unknown(self, words: list[Word], reason: str) -> None:
         self.gathering.problem(words[0].line, reason)
         for word in words:
             if word.key is not None:
-                self._forget_key(word.key)
+                self.expander.forget(word.key)
 
     def _lost(self, words: list[Word], reason: str) -> None:
         if words:
             self.gathering.problem(words[0].line, reason)
-
-
-def _forms(pieces: tuple[Piece, ...]) -> Iterator[Parameter]:
-    for piece in pieces:
-        if isinstance(piece, Parameter):
-            yield piece
-            yield from _forms(piece.word)
 
 
 def _parameters_alone(pieces: tuple[Piece, ...]) -> bool:

@@ -4,7 +4,8 @@ A byte order mark is dropped, ``export`` skipped, and ``:`` separates like ``=``
 left white space, then all from the first space-hash on: ``A=  # c`` is the string ``# c``, and a tab before
 the hash does not count. Single quotes are literal; double quotes know escapes and ``$``; both may span lines,
 and what stands behind the closing quote is read as the next statement. A bare name takes the environment's
-value, and so does ``$X`` before it asks the file. Names that begin with a digit are dropped without a word.
+value, and so does ``$X`` before it asks the file. A name that begins with a digit is kept: compose-go has a
+function that drops it, which Compose does not call.
 """
 
 from __future__ import annotations
@@ -140,8 +141,6 @@ class _Parser:
     def _set(self, key: str, value: str, line: int) -> None:
         if not key:
             self.gathering.problem(line, "a value without a name: a name at the file's end needs a line end")
-        elif key[0].isdigit():
-            self.gathering.problem(line, "dropped: the name begins with a digit")
         else:
             self.gathering.set(key, value, line)
 

@@ -57,9 +57,4 @@ def _line(text: str, number: int, environ: Mapping[str, str], gathering: Gatheri
         gathering.set(key, environ[key], number)
     else:
         gathering.need(key)
-        gathering.problem(number, f"{_shown(key)} has no value here and none in the environment: left unset")
-
-
-def _shown(key: str) -> str:
-    """A bare key, unless it may be something else: the rest of a broken value."""
-    return key if key.isidentifier() and len(key) <= 40 else "a bare name"
+        gathering.problem(number, "a bare name that the environment does not give is left unset")

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 
 from exai_ops.env.model import Reading
-from exai_ops.env.readers._reading import Gathering, LineCounter, Refused, decode, first_bad_line
+from exai_ops.env.readers._reading import Gathering, LineCounter, Refused, decode
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _COMMENT = re.compile(r"(?:[^\\\r\n]++|\\(?:.|\Z))*+(?:[\r\n]|\Z)", re.DOTALL)
@@ -24,6 +24,12 @@ _GAP = re.compile(r"[ \t]*")
 _TOKEN = re.compile(r"\\(?:.|\Z)|[ \t]+|[^\\ \t]+", re.DOTALL)
 _DOUBLE_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Surrogates are bytes that are no UTF-8; noncharacters count as such too. Comments may hold them.
+_BAD_CHARACTER = re.compile(
+    "[\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(f"{chr(p + 0xFFFE)}{chr(p + 0xFFFF)}" for p in range(0, 0x110000, 0x10000))
+    + "]"
+)
 _CONTINUED = re.compile(r"\\[\r\n]")
 
 
@@ -31,21 +37,18 @@ def read(data: bytes, environ: Mapping[str, str]) -> Reading:  # noqa: ARG001 - 
     """What it sets."""
     gathering = Gathering("systemd")
     try:
-        _check(data)
+        _check_nul(data)
         _Parser(decode(data), gathering).run()
     except Refused as refused:
         return gathering.refuse(refused)
     return gathering.done()
 
 
-def _check(data: bytes) -> None:
+def _check_nul(data: bytes) -> None:
     nul = data.find(b"\0")
     if nul >= 0:
         line = data.count(b"\n", 0, nul) + 1
         raise Refused(f"line {line}: a NUL byte", line)
-    bad = first_bad_line(data)
-    if bad is not None:
-        raise Refused(f"line {bad}: bytes that are no UTF-8", bad)
 
 
 class _Parser:
@@ -85,6 +88,8 @@ class _Parser:
             return
         self.at += 1
         value = self._value()
+        if _BAD_CHARACTER.search(key) or _BAD_CHARACTER.search(value):
+            raise Refused(f"line {line}: bytes that are no UTF-8, or a character that Unicode has not", line)
         if _NAME.fullmatch(key):
             self.gathering.set(key, value, line)
         else:

@@ -14,6 +14,7 @@ from exai_ops.env.shown import MASK, shown
 from exai_ops.findings import Finding, Location, Status
 
 _BRACED: Final = re.compile(r"\$\{")
+_REFERENCE: Final = re.compile(r"\$(\{?)([A-Za-z_][A-Za-z0-9_]*)")
 
 
 def comment_as_value(context: Context) -> Iterator[Finding]:
@@ -37,12 +38,19 @@ def undefined(context: Context) -> Iterator[Finding]:
         for name, reading in readings(context, document).items():
             for need in dict.fromkeys(reading.needs):
                 readers.setdefault(need, []).append(name)
+        users = _users(document) if readers else {}
         for need, who in readers.items():
-            a = _user(document, need)
+            a, braced = users.get(need, (None, True))
+            told = need if a is None or braced or shown(a.key, a.value) != MASK else "a variable"
             message = (
-                f"{a.key if a else 'a value'} refers to {need}, which nothing sets for {' and '.join(who)}"
+                f"{a.key if a else 'a value'} refers to {told}, which nothing sets for {' and '.join(who)}"
             )
-            hint = f"set {need} above, give a default: ${{{need}:-...}}, or write $ as it is in single quotes"
+            set_it = (
+                f"set {need} above, give a default: ${{{need}:-...}}, or"
+                if told == need
+                else "set it above, or"
+            )
+            hint = f"{set_it} write $ as it is in single quotes"
             where = at(document, a) if a else Location(document.path, None, need)
             yield Finding("ENV109", Status.WARNING, message, hint, where)
 
@@ -112,10 +120,14 @@ def _assignment(document: Document, key: str, line: int | None) -> Assignment | 
     return next((a for a in found if a.line == line), found[-1] if found else None)
 
 
-def _user(document: Document, name: str) -> Assignment | None:
-    """The first assignment that refers to a name."""
-    pattern = re.compile(rf"\$\{{?{re.escape(name)}(?![A-Za-z0-9_])")
-    return next((a for a in document.assignments if pattern.search(a.value)), None)
+def _users(document: Document) -> dict[str, tuple[Assignment, bool]]:
+    """The first assignment that refers to each name, and whether in braces: ``pa$sword`` names none."""
+    users: dict[str, tuple[Assignment, bool]] = {}
+    for assignment in document.assignments:
+        if "$" in assignment.value:
+            for brace, name in _REFERENCE.findall(assignment.value):
+                users.setdefault(name, (assignment, bool(brace)))
+    return users
 
 
 def _views(key: str, values: Mapping[str, str | None]) -> str:

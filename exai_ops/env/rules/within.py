@@ -157,7 +157,7 @@ def _broken(code: str, document: Document, node: Unparsable, hint: str) -> Findi
 
 def _fault(key: str) -> str:
     if key[:1].isdigit():
-        return "it begins with a digit, and Compose drops it"
+        return "it begins with a digit, and no shell can set or expand it"
     return "it has " + " and ".join(repr(c) for c in sorted(set(re.sub(r"[A-Za-z0-9_]", "", key)))[:3])
 
 
@@ -226,9 +226,9 @@ RULES: Final[tuple[Rule, ...]] = (
         severity=Status.WARNING,
         title="names are capitals, digits and underscores, and begin with a letter",
         hint="rename the key here and where it is read",
-        explanation="A shell cannot set or expand a name with a dash or a dot; Compose drops a key"
-        " that begins with a digit without a word. Lower case works everywhere but on Windows,"
-        " where names have no case: it is info.",
+        explanation="A shell cannot set or expand a name with a dash or a dot, or one that begins with"
+        " a digit, and systemd drops it; Compose hands it on. Lower case works everywhere but on"
+        " Windows, where names have no case: it is info.",
         function=bad_name,
     ),
     Rule(
