@@ -16,7 +16,7 @@ _EMPTY: Final = re.compile(r"(?:[ \t\n]|\\\n)+")
 _BLANK: Final = re.compile(r"(?:[ \t]|\\\n)+")
 _COMMENT: Final = re.compile(r"#[^\n]*")
 _ASSIGNMENT: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\+?)=")
-_SUBSCRIPT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\[[^\] \t\n]*\]\+?=")
+_SUBSCRIPT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\[[^\] \t\n;&|()<>]*\]\+?=")
 _OPERATOR: Final = re.compile(r"\n|;;&?|;&|;|&&|&>>?|&|\|\||\|&?|[()]")
 _REDIRECTION: Final = re.compile(r"<\(|>\(|<<[<-]?|[<>]&|<>|>>|>\||[<>]")
 _NO_TARGET: Final = ("", *"\n#;&|()<>")
@@ -63,6 +63,7 @@ class Parser:
         words: list[Word] = []
         operator = ""
         while True:
+            self._lexer.step()
             self._skip(_BLANK)
             if self._skip(_COMMENT):
                 continue

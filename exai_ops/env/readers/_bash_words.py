@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 MAX_DEPTH: Final = 32
+MAX_STEPS: Final = 500_000  # words and pieces of a file; one takes up to 8 us
 
 _RUN: Final = re.compile(r"[^\\'\"`$~:{|&;()<> \t\n]+")
 _OPERAND_RUN: Final = re.compile(r"[^\\'\"`$~:}]+")
@@ -82,6 +83,8 @@ _JOINED: Final = Code("goes on behind a backslash at a line's end, within a name
 class Lexer:
     """Reads words from a text; positions go in, and with what was read come out."""
 
+    steps = 0
+
     def __init__(self, text: str) -> None:
         self.text = text
 
@@ -93,6 +96,7 @@ class Lexer:
         text, pieces = self.text, list[Piece]()
         tilde = True
         while at < len(text) and text[at] not in _ENDS:
+            self.step()
             mark = text[at]
             if text.startswith("\\\n", at):
                 at += 2
@@ -110,6 +114,12 @@ class Lexer:
                 at = self._special(at, pieces, 0)
             tilde = value and mark == ":"
         return tuple(pieces), at
+
+    def step(self) -> None:
+        """Count a step. Raises StopsError beyond ``MAX_STEPS``."""
+        self.steps += 1
+        if self.steps > MAX_STEPS:
+            raise StopsError(f"the file has more than {MAX_STEPS} words and pieces of words")
 
     def code_in_brackets(self, at: int, opening: str, closing: str) -> int:
         """Behind the bracket that closes the one at a position; quoted ones do not count."""
@@ -171,6 +181,7 @@ class Lexer:
         text = self.text
         pieces.append(Text("", quoted=True))
         while at < len(text):
+            self.step()
             mark = text[at]
             if run := _DOUBLE_RUN.match(text, at):
                 pieces.append(Text(run[0], quoted=True))
@@ -239,6 +250,7 @@ class Lexer:
     def _operand(self, at: int, depth: int, *, double: bool) -> tuple[tuple[Piece, ...], int]:
         pieces: list[Piece] = []
         while at < len(self.text):
+            self.step()
             if self.text[at] == "}":
                 return tuple(pieces), at + 1
             step = self._double_operand if double else self._bare_operand

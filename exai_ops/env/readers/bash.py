@@ -33,7 +33,7 @@ _STOPPERS: Final = re.compile(
 )
 _GLOB: Final = frozenset("*?[")
 _EXPORTS_ALL: Final = (["set", "-a"], ["set", "+a"], ["set", "-o", "allexport"], ["set", "+o", "allexport"])
-_SETS: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)['\"]?(?:\[[^]\n]*\])?[+:]?=")
+_SETS: Final = re.compile(r"(?<![A-Za-z0-9_])([A-Za-z_][A-Za-z0-9_]*)['\"]?(?:\[[^][\n]*\])?[+:]?=")
 
 
 def read(data: bytes, environ: Mapping[str, str]) -> Reading:

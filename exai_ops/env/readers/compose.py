@@ -26,6 +26,7 @@ from exai_ops.env.readers._reading import (
     decode,
 )
 
+_MAX_TEMPLATES = 2 << 20  # a character of a value with nested variables takes up to 3 us
 _INLINE_SPACE = "\t\v\f\r \x85\xa0"
 _SKIP = re.compile(f"(?:[{GO_SPACE}]++|#[^\n]*)*+")
 _EXPORT = re.compile(rf"export(?=[\t\n\f\r ])[{_INLINE_SPACE}]*")
@@ -59,6 +60,7 @@ class _Parser:
         self.environ = environ
         self.gathering = gathering
         self.lines = LineCounter(text)
+        self.templates = 0  # characters of values with variables
 
     def run(self) -> None:
         while True:
@@ -125,6 +127,11 @@ class _Parser:
     def _expand(self, value: str, line: int) -> str:
         if "$" not in value:
             return value
+        self.templates += len(value)
+        if self.templates > _MAX_TEMPLATES:
+            raise Refused(
+                f"line {line}: its values with variables are more than {_MAX_TEMPLATES >> 20} MiB", line
+            )
         limit = max(0, MAX_VALUES_CHARACTERS - self.gathering.size)
         template = parse_template(value)
         try:

@@ -38,7 +38,7 @@ _NEWLINE = re.compile(r"\r\n|\r")
 _ANY_NEWLINE = re.compile(r"\r\n|\n|\r")
 _ESCAPES = {"'": re.compile(r"\\([\\'])"), '"': re.compile(r"\\([\\'\"abfnrtv])")}
 _ESCAPED = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
-_VARIABLE = re.compile(r"\$\{([^}:]*)(?::-([^}]*))?\}")
+_NAME_END = re.compile(r"[}:]")
 
 
 def read(data: bytes, environ: Mapping[str, str]) -> Reading:
@@ -135,12 +135,30 @@ class _Parser:
             self.gathering.unset(key)
             self.gathering.problem(line, "a name without = has no value and is left unset")
         else:
-            value = _VARIABLE.sub(self._lookup, value) if "${" in value else value
+            value = self._expand(value) if "${" in value else value
             self.gathering.set(key, value, line)
         self.known[key] = value
 
-    def _lookup(self, found: re.Match[str]) -> str:
-        name, default = found.groups()
+    def _expand(self, value: str) -> str:
+        """With ``${name}`` and ``${name:-default}`` replaced; a name goes up to the next ``}`` or ``:``."""
+        parts: list[str] = []
+        at = 0
+        while (start := value.find("${", at)) >= 0 and (found := _NAME_END.search(value, start)):
+            end, default = found.start(), None
+            if found[0] == ":":
+                close = value.find("}", end) if value.startswith(":-", end) else end
+                if close < 0:
+                    break
+                if close == end:  # no ${ before this colon begins a variable
+                    parts.append(value[at:end])
+                    at = end
+                    continue
+                default, end = value[end + 2 : close], close
+            parts += (value[at:start], self._lookup(value[start + 2 : found.start()], default))
+            at = end + 1
+        return "".join((*parts, value[at:]))
+
+    def _lookup(self, name: str, default: str | None) -> str:
         if name in self.known:
             value = self.known[name] or ""
         elif name in self.environ:
