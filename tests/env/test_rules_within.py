@@ -125,3 +125,18 @@ def test_a_refusal_is_said_once(text: str, readers: tuple[str, ...], part: str) 
     ]
     assert len(found_) == 1
     assert part in found_[0].message or found_[0].code == "ENV107"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("REDIS_PASSWORD=hunter$Zq7Xv9Kw\n", False),
+        ("URL=redis://:hunter$Zq7Xv9Kw@redis:6379/0\n", False),
+        ("REDIS_PASSWORD=${Zq7Xv9Kw}\n", True),
+        ("LEVEL=$Zq7Xv9Kw\n", True),
+    ],
+)
+def test_a_dollar_in_a_secret_names_no_variable(text: str, named: bool) -> None:
+    """What stands behind it is a piece of the secret, not a name to be shown."""
+    (finding,) = found(RULES, "ENV109", context(live=text, readers=BOTH))
+    assert ("Zq7Xv9Kw" in f"{finding.message} {finding.hint}") is named
