@@ -239,9 +239,15 @@ class Daemon:
         """Why no call should be sent here now, or None."""
         if self.state != "ready":
             return self.state
-        if not self.providers.usable():
-            return "no usable provider"
-        return None
+        why = self.no_provider()
+        return None if why is None else f"no usable provider: {why}"
+
+    def no_provider(self) -> str | None:
+        """Why no provider can answer now, or None; told from past calls, so that asking costs none."""
+        whys = {state.name: state.unusable for state in self.providers.states()}
+        if None in whys.values():
+            return None
+        return ", ".join(f"{name}: {why}" for name, why in whys.items())
 
 
 def limits(settings: Settings) -> Limits:

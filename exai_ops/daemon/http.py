@@ -3,7 +3,7 @@
 =================  ==========================================================================
 ``/health``        whole, each dependency looked at; 503 unless ``ok`` or ``degraded``
 ``/health/live``   200 while the event loop turns
-``/health/ready``  503 while starting, draining or without a usable provider
+``/health/ready``  503 while starting, draining or without a usable provider, with the reason
 ``/metrics``       Prometheus
 ``/permits``       the ledger, with holders
 ``/mcp``           MCP over streamable HTTP

@@ -105,9 +105,38 @@ async def test_health_says_unknown_for_what_was_not_looked_at(tmp_path: Path) ->
         account = await health(house.daemon)
         assert account["status"] == "down"
         assert account["simulated"] is True
-        assert house.daemon.unready() == "no usable provider"
+        why = "no usable provider: kimi: the breaker is open, glm: the breaker is open"
+        assert house.daemon.unready() == why
         house.daemon.state = "draining"
         assert (await health(house.daemon))["status"] == "draining"
+
+
+@pytest.mark.parametrize(
+    ("fault", "refused"),
+    [("status=401", True), ("status=403", False), ("status=429", False), ("status=400", False)],
+)
+async def test_a_refused_key_is_no_usable_provider_until_a_call_succeeds(
+    tmp_path: Path, fault: str, refused: bool
+) -> None:
+    """Told from the calls that there were: asking for it sends the provider nothing."""
+    async with open_house(tmp_path, provider_attempts=1) as house:
+        house.sim.state.set_fault("kimi", parse_fault(fault))
+        house.sim.state.set_fault("glm", parse_fault(fault))
+        house.call("chat", prompt="x", model="kimi")
+        await house.line.error()
+        assert house.daemon.unready() is None
+        house.call("chat", "r2", prompt="x", model="glm")
+        await house.line.error("r2")
+        why = "no usable provider: kimi: the key was refused, glm: the key was refused"
+        asked = house.sim.state.total("received")
+        assert house.daemon.unready() == (why if refused else None)
+        assert ((await health(house.daemon))["status"] == "down") is refused
+        assert house.sim.state.total("received") == asked
+        house.sim.state.set_fault("glm", parse_fault(""))
+        house.call("chat", "r3", prompt="x", model="glm")
+        await house.line.text("r3")
+        assert house.daemon.unready() is None
+        assert (await statuses(house))["glm"] == "ok"
 
 
 async def statuses(house: House) -> dict[str, str]:

@@ -178,8 +178,25 @@ async def test_health_is_honest_about_providers(start_daemon: StartDaemon, sim: 
     answer = daemon.get("/health")
     assert (answer.status_code, answer.json()["status"]) == (503, "down")
     ready = daemon.get("/health/ready")
-    assert (ready.status_code, ready.json()["reason"]) == (503, "no usable provider")
+    why = "no usable provider: kimi: the breaker is open, glm: the breaker is open"
+    assert (ready.status_code, ready.json()) == (503, {"ready": False, "reason": why})
     assert value(samples(daemon), "exai_provider_breaker_open", provider="kimi") == 1
+
+
+async def test_not_ready_while_every_key_is_refused(start_daemon: StartDaemon, sim: Simulator) -> None:
+    daemon = start_daemon(urls(sim.base_url))
+    async with joined(daemon.address) as client:
+        sim.faults(all="status=401")
+        await client.chat("r1", "x")
+        ready = daemon.get("/health/ready")
+        why = "no usable provider: kimi: the key was refused, glm: the key was refused"
+        assert (ready.status_code, ready.json()) == (503, {"ready": False, "reason": why})
+        told = await asyncio.to_thread(daemon.exai, "status")
+        assert (told.code, f"a usable provider  {why.partition(': ')[2]}" in told.stdout) == (1, True)
+        assert value(samples(daemon), "exai_ready") == 0
+        sim.faults(all="")
+        await client.chat("r2", "x")
+    assert daemon.get("/health/ready").status_code == 200
 
 
 async def test_a_store_that_cannot_be_written(start_daemon: StartDaemon, sim: Simulator) -> None:
