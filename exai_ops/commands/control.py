@@ -141,6 +141,7 @@ def _lines(health: dict[str, Any], state: dict[str, Any]) -> list[str]:
     for row in health["dependencies"]:
         detail = f"  {row['detail']}" if row.get("detail") else ""
         lines.append(f"  {row['status']:<12} {row['name']}{detail}")
+    lines += [f"  {'left out':<12} tool {problem}" for problem in state["tool_problems"]]
     for holder in state["permits"]["holders"]:
         leak = f"  LEAKED: {holder['leak']}" if holder["leak"] else ""
         lines.append(

@@ -154,7 +154,7 @@ async def _daemon(settings: Settings, *, simulate: bool) -> AsyncIterator[Daemon
 def _registry() -> Registry:
     registry = load_tools()
     for problem in registry.problems:
-        _LOG.warning("tool left out", problem=str(problem))
+        _LOG.warning("tool left out", tool=str(problem))
     return registry
 
 

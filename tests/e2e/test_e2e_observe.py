@@ -270,7 +270,11 @@ async def test_tools_of_others(start_daemon: StartDaemon) -> None:
     assert {"freeze", "stubborn", "crash", "chat"} <= names
     assert "absent" not in names
     assert any("absent" in problem for problem in status["tool_problems"])
-    assert "e2e-tools" in str(daemon.event("tool left out"))
+    named = "absent, of e2e-tools: "
+    assert daemon.event("tool left out")["tool"].startswith(named)
+    told = await asyncio.to_thread(daemon.exai, "status")
+    assert (told.code, f"  left out     tool {named}" in told.stdout) == (0, True)
+    assert "ToolProblem" not in told.stdout + daemon.stderr
     assert error_code(crashed) == "EXEC_ERROR"
     assert "detail" not in str(crashed)
     assert "ZeroDivisionError" in str(daemon.event("tool failed"))
