@@ -93,12 +93,14 @@ def _run(args: list[str]) -> int:
 
 
 def report(error: ExaiError) -> None:
-    """Write a failure to stderr: a line per problem, and what to do."""
+    """Write a failure to stderr: a line per problem, and what to do, with commands as they can be typed."""
     problems = error.problems if isinstance(error, SettingsError) else [error.message]
     for problem in problems:
         sys.stderr.write(f"exai: error: {_one_line(problem)}\n")
     if error.hint:
-        sys.stderr.write(f"hint: {_one_line(error.hint)}\n")
+        from exai_ops.commands.program import spelled
+
+        sys.stderr.write(f"hint: {_one_line(spelled(error.hint, COMMANDS))}\n")
 
 
 def _one_line(text: str) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import pty
+import shlex
 import signal
 import stat
 import sys
@@ -32,6 +33,7 @@ SCRIPTS: dict[str, fake.Script] = {
     "fetched": fake.running_then_done,
 }
 DEADLINE_S = 30
+EXAI = f"{shlex.quote(sys.executable)} -m exai_ops"
 
 
 class Exai:
@@ -138,7 +140,7 @@ async def test_arguments(exai: Exai, words: list[str], stdin: bytes, arguments: 
     [
         (["ehco", "--prompt", "p"], "no tool is called 'ehco'\nhint: did you mean echo?"),
         (["zzz"], "no tool is called 'zzz'\nhint: the daemon has anonymous, busy, drop"),
-        (["echo"], "echo: missing --prompt\nhint: exai call echo --help"),
+        (["echo"], "echo: missing --prompt\nhint: " + EXAI + " call echo --help"),
         (["echo", "--promt", "p"], "No such option: --promt"),
         (["echo", "--prompt"], "requires an argument"),
         (["echo", "--prompt", "p", "extra"], "unexpected extra argument"),
@@ -245,7 +247,7 @@ async def test_a_daemon_that_is_not_there(exai: Exai, unused_port: int) -> None:
     assert (code, out) == (3, "")
     assert err == (
         f"exai: error: no daemon at ws://127.0.0.1:{unused_port}/: connection refused\n"
-        "hint: start one with: exai serve\n"
+        f"hint: start one with: {EXAI} serve\n"
     )
 
 
@@ -414,7 +416,7 @@ async def test_a_terminal_gets_text_and_how_to_go_on(exai: Exai) -> None:
         assert await finish(process, terminal) == 0
     assert terminal.text.splitlines() == [
         "say \\x1b[31mit",
-        "[c-1, 39 turns remain] go on: exai call echo --continuation-id c-1 --prompt ...",
+        f"[c-1, 39 turns remain] go on: {EXAI} call echo --continuation-id c-1 --prompt ...",
     ]
 
 

@@ -13,6 +13,7 @@ from exai_ops.client import Connection, Frame, Target, connect
 from exai_ops.commands.call import detached, options
 from exai_ops.commands.call.detached import Ticket
 from exai_ops.commands.call.output import Output, Progress, Stdin, failure, going_on, output
+from exai_ops.commands.program import program
 from exai_ops.errors import ExaiError, UsageError
 from exai_ops.settings import Settings
 
@@ -174,7 +175,7 @@ class Conversation:
         error = failure(last)
         if error is not None:
             raise _failed(self._tool, error)
-        line = going_on(last, f"exai call {self._tool}", self.flags)
+        line = going_on(last, f"{program()} call {self._tool}", self.flags)
         if line is not None and sys.stdout.isatty() and sys.stderr.isatty():
             print(line, file=sys.stderr)
         return 0
@@ -205,7 +206,8 @@ class Conversation:
         self._progress.stop()
         print(self.request_id)
         if sys.stderr.isatty():
-            print(f"accepted; fetch its result with: exai call --fetch {self.request_id}", file=sys.stderr)
+            fetch = f"{program()} call --fetch {self.request_id}"
+            print(f"accepted; fetch its result with: {fetch}", file=sys.stderr)
         return 0
 
 
