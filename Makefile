@@ -28,8 +28,9 @@ rebuild = $(if $(PYTHON),--rebuild-for "$$python")
 help:
 	@sed -n 's/^#   //p' Makefile
 
+# To make, a recipe that ends by a signal has failed: `exai stop` would show as an error.
 serve: venv
-	@exec $(PY) -m exai_ops serve $(ARGS)
+	@exec $(PY) -m exai_ops serve --stop-is-success $(ARGS)
 
 # Both may be asked for at once: the script takes a lock, and what dev installs holds the runtime's packages.
 venv:

@@ -11,6 +11,7 @@
 124   a ``--wait`` or ``--timeout`` ran out
 130   interrupted
 141   the reader of stdout went away, as SIGPIPE would have said
+143   ``serve`` was told to end by SIGTERM, and did
 ====  ==========================================================================
 """
 
@@ -34,8 +35,8 @@ EXIT_PIPE: Final = 141
 
 COMMANDS: Final[Mapping[str, Entry]] = {
     "serve": Entry("exai_ops.commands.serve", "serve", "Run the daemon until it is told to stop."),
-    "stop": Entry("exai_ops.commands.control", "stop", "Ask the running daemon to drain and end."),
-    "status": Entry("exai_ops.commands.control", "status", "Say what the running daemon is doing."),
+    "stop": Entry("exai_ops.commands.stop", "stop", "Ask the running daemon to drain and end."),
+    "status": Entry("exai_ops.commands.status", "status", "Say what the running daemon is doing."),
     "call": Entry("exai_ops.commands.call", "call", "Call a tool of the running daemon."),
     "sim": Entry("exai_ops.commands.sim", "sim", "Serve simulated providers, with faults on demand."),
     "mcp": Entry("exai_ops.commands.mcp", "mcp", "Bridge MCP over stdio to the running daemon."),

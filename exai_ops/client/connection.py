@@ -172,7 +172,8 @@ async def _open(target: Target) -> ClientConnection:
     except (InvalidHandshake, EOFError) as error:
         raise NotReachable(f"what answers at {target.url} is not a WebSocket server") from error
     except TimeoutError as error:
-        raise _absent(target, f"no answer within {OPEN_S:g} s") from error
+        what = f"{target.url} did not answer within {OPEN_S:g} s"
+        raise NotReachable(what, hint="exai status tells whether a daemon is there and blocked") from error
     except OSError as error:
         raise _absent(target, _reason(error)) from error
 

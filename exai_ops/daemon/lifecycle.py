@@ -16,7 +16,7 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from exai_ops.daemon import gauges, housekeeping, runstate
 from exai_ops.daemon.call import Call
@@ -47,9 +47,22 @@ SPARE_FILES: Final = 256
 MCP = Callable[[Daemon], App]
 
 
-async def serve(settings: Settings, *, simulate: bool, mcp: MCP) -> int | None:
-    """Serve until a signal; returns its number. Raises UsageError, StorageError before anything is served."""
+class End(NamedTuple):
+    """How the daemon came to its end.
+
+    Attributes:
+        signal: Number of the signal that it drained for, None when there was none.
+        whole: Whether every accepted call could finish.
+    """
+
+    signal: int | None
+    whole: bool
+
+
+async def serve(settings: Settings, *, simulate: bool, mcp: MCP) -> End:
+    """Serve until a signal. Raises UsageError, StorageError before anything is served."""
     began = time.perf_counter()
+    whole = False
     _open_files(settings)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # a line a connection says nothing new
     listening = bind(settings)
@@ -77,7 +90,7 @@ async def serve(settings: Settings, *, simulate: bool, mcp: MCP) -> int | None:
                 _announce(daemon, port, time.perf_counter() - began)
                 try:
                     await signals.drain.wait()
-                    await drain(daemon, signals)
+                    whole = await drain(daemon, signals)
                 finally:
                     await close_all(daemon)
                     web.should_exit = True
@@ -86,7 +99,7 @@ async def serve(settings: Settings, *, simulate: bool, mcp: MCP) -> int | None:
                     for chore in chores:
                         chore.cancel()
                     runstate.remove(settings, port)
-    return signals.received
+    return End(signals.received, whole)
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -184,8 +197,8 @@ def _announce(daemon: Daemon, port: int, seconds: float) -> None:
         _LOG.warning("the simulator answers, not a model", why=why)
 
 
-async def drain(daemon: Daemon, signals: Signals) -> None:
-    """Finish what was accepted, for a while; cut the rest and say so."""
+async def drain(daemon: Daemon, signals: Signals) -> bool:
+    """Finish what was accepted, for a while; cut the rest and say so. Whether nothing was cut."""
     daemon.state = "draining"
     daemon.dispatcher.draining = True
     accepted = daemon.dispatcher.running
@@ -211,6 +224,7 @@ async def drain(daemon: Daemon, signals: Signals) -> None:
     if left:
         _LOG.error("tools that do not end when told", tools=sorted({call.tool for call in left}))
         end_within(CUT_S, signals.received or signal.SIGTERM)
+    return not cut and not left
 
 
 async def close_all(daemon: Daemon) -> None:
