@@ -181,6 +181,9 @@ async def test_usage_errors_exit_2(exai: Exai, words: list[str], said: str) -> N
         (["--fetch", "../../etc/passwd"], "--fetch: is not the id"),
         (["--fetch", "abc"], "no ticket of a detached call 'abc'"),
         (["echo", "--url"], "--url: has no value"),
+        (["echo", "--port", "x"], "--port: 'x' is not a number"),
+        (["echo", "--port", "70000"], "EXAI_WS_PORT: 70000"),
+        (["--url", "ws://h/", "echo", "--port", "1"], "--port: is in --url already"),
         (["echo", "--url", "http://h"], "--url: is not a ws:// or wss:// URL"),
         (["echo", "--url", "ws://h:99999"], "--url: is not a ws:// or wss:// URL"),
         (["echo", "--url", "ws://h/?token=canary"], "--url: carries more than an address"),
@@ -301,6 +304,15 @@ async def test_the_token_comes_from_the_settings(exai: Exai) -> None:
     assert daemon.of("hello")[-1]["features"] == ["stream", "resume"]
 
 
+async def test_timeout_behind_streamed_text_on_a_terminal(exai: Exai) -> None:
+    async with running(SCRIPTS) as daemon:
+        words = ("hang", "--prompt", "p", "--timeout", "0.5", "--format", "text")
+        process, terminal = await on_terminal(exai, daemon, *words)
+        await terminal.until(lambda text: "0.5 s\r\n" in text)
+        assert await finish(process, terminal) == 124
+    assert terminal.text == "one\r\nexai: error: no result within 0.5 s\r\n"
+
+
 async def test_timeout_cancels_and_exits_124(exai: Exai) -> None:
     async with running(SCRIPTS) as daemon:
         words = ("hang", "--prompt", "p", "--timeout", "0.5", "--format", "text")
@@ -336,11 +348,57 @@ async def test_detach_and_fetch(exai: Exai) -> None:
         )
         (ticket,) = (exai.folder / "state" / "detached").iterdir()
         assert stat.S_IMODE(ticket.stat().st_mode) == 0o600
-        code, out, err = await exai("--fetch", request_id, "--format", "text")
-        assert (code, out, err) == (0, "at last\n", "")
-        assert not ticket.exists()
+        for _ in range(2):  # as often as one likes
+            assert await exai("--fetch", request_id, "--format", "text") == (0, "at last\n", "")
+        port = daemon.url.rstrip("/").rpartition(":")[2]
+        assert await exai("--port", port, "--fetch", request_id, "--format", "text") == (0, "at last\n", "")
+        assert ticket.exists()
     hello = daemon.of("hello")[-1]
     assert (hello["session_id"], hello["resume"]) == ("s-1", "r" * 32)
+
+
+async def test_a_ticket_goes_when_the_daemon_knows_the_call_no_more(exai: Exai) -> None:
+    scripts = SCRIPTS | {"fetched": fake.failing(code="NOT_FOUND", message="no such call")}
+    async with running(scripts) as daemon:
+        _, out, _ = await exai("--url", daemon.url, "hang", "--prompt", "p", "--detach")
+        code, _, err = await exai("--fetch", out.strip())
+        assert (code, "NOT_FOUND: no such call" in err) == (1, True)
+        assert list((exai.folder / "state" / "detached").iterdir()) == []
+
+
+async def test_old_tickets_are_dropped(exai: Exai) -> None:
+    async with running(SCRIPTS) as daemon:
+        _, first, _ = await exai("--url", daemon.url, "hang", "--prompt", "p", "--detach")
+        folder = exai.folder / "state" / "detached"
+        os.utime(folder / f"{first.strip()}.json", (1, 1))
+        _, second, _ = await exai("--url", daemon.url, "hang", "--prompt", "p", "--detach")
+    assert [ticket.stem for ticket in folder.iterdir()] == [second.strip()]
+
+
+async def test_a_lost_call_says_how_to_fetch_its_result(exai: Exai) -> None:
+    async with running(SCRIPTS) as daemon:
+        code, _, err = await exai("--url", daemon.url, "drop", "--prompt", "p", "--format", "text")
+        (called,) = daemon.of("call_tool")
+        request_id = called["request_id"]
+        assert (code, f"{EXAI} call --fetch {request_id} tells what became of it" in err) == (3, True)
+        assert await exai("--fetch", request_id, "--format", "text") == (0, "at last\n", "")
+    assert daemon.of("result")[-1]["request_id"] == request_id
+
+
+@pytest.mark.parametrize("format_", ["text", "json"])
+async def test_a_lost_call_of_a_session_without_a_secret(exai: Exai, format_: str) -> None:
+    async with running(SCRIPTS, resume=None) as daemon:
+        code, _, err = await exai("--url", daemon.url, "drop", "--prompt", "p", "--format", format_)
+    assert (code, "--fetch" in err) == (3, False)
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+async def test_port(exai: Exai, place: str) -> None:
+    async with running(SCRIPTS) as daemon:
+        port = ("--port", daemon.url.rstrip("/").rpartition(":")[2])
+        words = ("whole", "--prompt", "p", "--format", "text")
+        said = await (exai(*port, *words) if place == "before" else exai(*words, *port))
+    assert said == (0, "the whole answer\n", "")
 
 
 async def test_detach_needs_a_session_that_can_be_resumed(exai: Exai) -> None:
