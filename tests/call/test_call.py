@@ -285,6 +285,104 @@ async def test_something_else_on_the_port(exai: Exai, answer: bytes, said: str) 
     assert said in err
 
 
+HELLO = json.dumps({"op": "hello_ack", "ok": True, "session_id": "s", "resume": "r"})
+STRANGE: list[Any] = [None, 3, {"a": 1}, [1], [{}], [{"name": 3}]]
+FORM = "its list of tools is not in the protocol's form"
+
+
+def listed(tools: Any) -> str:
+    return json.dumps({"op": "list_tools_res", "tools": tools})
+
+
+def schema(**parts: Any) -> str:
+    return listed([{"name": "echo", "inputSchema": {"properties": {"prompt": {"type": "string"}}, **parts}}])
+
+
+def prompt(**parts: Any) -> str:
+    return schema(properties={"prompt": parts})
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ([b"\xff\xff\xff\xff"], "it sent what is no WebSocket frame"),
+        ([b"\x83\x01x"], "it sent what is no WebSocket frame"),
+        ([b"\x81\x02\xff\xfe"], "it sent a frame that is not UTF-8"),
+        ([b"\x81\x7f\x7f\xff\xff\xff\xff\xff\xff\xff"], "it sent a frame that is larger"),
+        (["hello"], "it sent a frame that is no JSON object"),
+        (["[1]"], "it sent a frame that is no JSON object"),
+        (["9" * 5000], "it sent a frame that is no JSON object"),
+        (["[" * 100_000], "it sent a frame that is no JSON object"),
+        ([HELLO, "{"], "it sent a frame that is no JSON object"),
+        ([HELLO, '{"op": "list_tools_res"}'], FORM),
+        *(([HELLO, listed(tools)], FORM) for tools in STRANGE),
+        *(([HELLO, listed([{"name": "echo", "inputSchema": s}])], FORM) for s in ("x", [1], 3)),
+        ([HELLO, schema(properties=[1])], FORM),
+        ([HELLO, schema(properties={"prompt": 1})], FORM),
+        ([HELLO, schema(required=3)], FORM),
+        ([HELLO, schema(required=[{}])], FORM),
+        ([HELLO, prompt(minimum="x")], FORM),
+        ([HELLO, prompt(anyOf=[1])], FORM),
+        ([HELLO, prompt(enum=3)], FORM),
+        ([HELLO, prompt(type={"a": 1})], FORM),
+        ([HELLO, schema(), b"\xff\xff"], "it sent what is no WebSocket frame"),
+        ([HELLO, schema(), "3"], "it sent a frame that is no JSON object"),
+    ],
+)
+async def test_a_daemon_that_does_not_speak_the_protocol(
+    exai: Exai, answers: list[str | bytes], said: str
+) -> None:
+    async with fake.malformed(*answers) as url:
+        code, out, err = await exai("--url", url, "echo", "--prompt", "p")
+    assert (code, out) == (3, "")
+    first, hint = err.splitlines()
+    assert first.startswith(f"exai: error: what answers at {url} does not speak exai's protocol: {said}")
+    assert hint.startswith("hint: is another program on that port?")
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        ('{"op": "call_tool_res", "request_id": "REQUEST", "text": [1], "metadata": [1]}', 0),
+        ('{"op": "call_tool_res", "request_id": "REQUEST", "text": "x", "metadata": "abc"}', 0),
+        ('{"op": "call_tool_res", "request_id": "REQUEST", "error": "abc"}', 1),
+        ('{"op": "call_tool_res", "request_id": "REQUEST", "error": {"code": [1], "hint": [2]}}', 1),
+        ('{"op": "call_tool_res", "request_id": "REQUEST", "error": {"retry_after": NaN}}', 1),
+        ('{"op": "call_tool_res", "request_id": "REQUEST", "text": "\\ud800"}', 0),
+    ],
+)
+@pytest.mark.parametrize("format_", ["text", "json", "ndjson"])
+async def test_a_result_with_strange_parts(exai: Exai, frame: str, code: int, format_: str) -> None:
+    async with fake.malformed(HELLO, schema(), frame) as url:
+        told = await exai("--url", url, "echo", "--prompt", "p", "--format", format_)
+    assert told[0] == code
+
+
+@pytest.mark.parametrize("parts", [{"items": True, "type": "array"}, {"anyOf": [True, {"type": "null"}]}])
+async def test_a_schema_that_takes_anything_is_an_option_for_json(exai: Exai, parts: dict[str, Any]) -> None:
+    result = '{"op": "call_tool_res", "request_id": "REQUEST", "text": "x"}'
+    async with fake.malformed(HELLO, prompt(**parts), result) as url:
+        assert (await exai("--url", url, "echo", "--prompt", "[1]", "--format", "text"))[1] == "x\n"
+
+
+async def test_a_redirect_is_not_followed(exai: Exai) -> None:
+    """The hello carries the token, which is not for whom another server names."""
+    async with running(SCRIPTS) as daemon:
+
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            head = f"HTTP/1.1 302 Found\r\nLocation: {daemon.url}\r\nContent-Length: 0\r\n\r\n"
+            writer.write(head.encode())
+            await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+            port = str(server.sockets[0].getsockname()[1])
+            code, _, err = await exai("--port", port, "echo", "--prompt", "p")
+    assert (code, "answered HTTP 302" in err) == (3, True)
+    assert daemon.received == []
+
+
 async def test_a_connection_lost_before_the_result(exai: Exai) -> None:
     async with running(SCRIPTS) as daemon:
         code, out, err = await exai("--url", daemon.url, "drop", "--prompt", "p", "--format", "text")
