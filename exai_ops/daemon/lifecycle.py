@@ -23,6 +23,7 @@ from exai_ops.daemon.call import Call
 from exai_ops.daemon.core import Daemon
 from exai_ops.daemon.guard import App
 from exai_ops.daemon.http import application
+from exai_ops.daemon.retries import log_retries
 from exai_ops.daemon.server import server
 from exai_ops.daemon.signals import FORCED_S, Signals, end_within
 from exai_ops.errors import UsageError
@@ -64,6 +65,7 @@ async def serve(settings: Settings, *, simulate: bool, mcp: MCP) -> End:
     began = time.perf_counter()
     whole = False
     _open_files(settings)
+    log_retries()
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # a line a connection says nothing new
     listening = bind(settings)
     port = listening.getsockname()[1]

@@ -183,6 +183,19 @@ async def test_health_is_honest_about_providers(start_daemon: StartDaemon, sim: 
     assert value(samples(daemon), "exai_provider_breaker_open", provider="kimi") == 1
 
 
+async def test_a_retry_is_logged_in_plain_words(start_daemon: StartDaemon, sim: Simulator) -> None:
+    sim.faults(kimi="status=503; retry-after=0.01")
+    daemon = start_daemon({**urls(sim.base_url), "EXAI_PROVIDER_ATTEMPTS": "2"})
+    async with joined(daemon.address) as client:
+        await client.chat("r1", "x", model="kimi")
+    line = daemon.event("provider is asked again")
+    assert (line["provider"], line["retry"], line["level"]) == ("kimi", 1, "warning")
+    assert line["why"].startswith("kimi is unavailable (HTTP 503")
+    assert 0 <= line["wait_s"] <= 5
+    assert "stamina" not in daemon.stderr
+    assert "ProviderUnavailable(" not in daemon.stderr
+
+
 async def test_not_ready_while_every_key_is_refused(start_daemon: StartDaemon, sim: Simulator) -> None:
     daemon = start_daemon(urls(sim.base_url))
     async with joined(daemon.address) as client:
