@@ -26,7 +26,7 @@ from exai_ops.errors import StorageError
 from exai_ops.monitor.looplag import LoopLag
 from exai_ops.monitor.recorder import Monitor
 from exai_ops.providers.router import Providers
-from exai_ops.settings import Secret, Settings
+from exai_ops.settings import BadValue, Settings, secret_of
 from exai_ops.storage.contract import Storage
 from exai_ops.tools.registry import Registry
 
@@ -167,8 +167,12 @@ class Daemon:
         if not self.token or not self.token.matches(message.old):
             self.rejected("token rotation refused")
             return protocol.encode(answer | {"error": "unauthorized"})
+        try:
+            token = secret_of(message.new)
+        except BadValue as error:
+            return protocol.encode(answer | {"error": "invalid_params", "message": f"new: {error}"})
         logs.hide(message.new)
-        self.token = Secret(message.new)
+        self.token = token
         self.monitor.record("websocket", "receive", script_name="daemon", function_name="token_rotated")
         return protocol.encode(answer | {"ok": True})
 

@@ -17,13 +17,13 @@ def log_retries() -> None:
     set_on_retry_hooks([tell])
 
 
-def tell(retry: RetryDetails) -> None:
+def tell(details: RetryDetails) -> None:
     """One line for a retry that was scheduled."""
-    cause = retry.caused_by
+    cause = details.caused_by
     _LOG.warning(
         "provider is asked again",
         provider=cause.provider if isinstance(cause, ProviderError) else None,
         why=str(cause),
-        retry=retry.retry_num,
-        wait_s=round(retry.wait_for, 3),
+        retry=details.retry_num,
+        wait_s=round(details.wait_for, 3),
     )

@@ -192,7 +192,8 @@ def _text(raw: str) -> str:
     return raw
 
 
-def _secret(raw: str) -> Secret:
+def secret_of(raw: str) -> Secret:
+    """A secret that a header can carry. Raises BadValue, which does not repeat it."""
     if not re.fullmatch(r"[!-~]+", raw):  # what a header can carry as one word
         raise BadValue("holds white space, control characters or other than ASCII")
     return Secret(raw)
@@ -239,7 +240,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "int": _int,
     "float": _float,
     "bool": _bool,
-    "secret": _secret,
+    "secret": secret_of,
     "path": lambda raw: Path(_text(raw)).expanduser(),
     "url": _url,
     "list": lambda raw: tuple(part.strip() for part in _text(raw).split(",") if part.strip()),
