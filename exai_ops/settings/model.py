@@ -122,6 +122,16 @@ class Settings:
         low=0,
         high=1_000_000,
     )
+    queue_max_bytes: int = _var(
+        "EXAI_WS_QUEUE_MAX_BYTES",
+        256 * 1024 * 1024,
+        _CAP,
+        "Bytes of arguments that waiting calls may hold; beyond it the session that holds the most is told"
+        " OVER_CAPACITY.",
+        unit="bytes",
+        low=0,
+        high=2**40,
+    )
     queue_wait_s: float = _var(
         "EXAI_WS_QUEUE_WAIT_SECS",
         30.0,
