@@ -77,7 +77,7 @@ class Daemon:
         self.state: State = "starting"
         self.started_at = time.time()
         self.token = settings.ws_token
-        self.metrics = Metrics()
+        self.metrics = Metrics(model.name for model in providers.models())
         self.lag = LoopLag()
         self.ledger = Ledger(limits(settings))
         self.sessions = Sessions(storage)

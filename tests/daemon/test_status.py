@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -180,3 +181,21 @@ async def test_the_gauges(tmp_path: Path) -> None:
         ):
             assert line in text
         bench.go.set()
+
+
+async def test_a_model_of_a_clients_own_name_is_other(tmp_path: Path) -> None:
+    async with open_house(tmp_path, kimi_model="my-tuned") as house:
+        for n, model in enumerate(
+            ("kimi-latest", "kimi-mine", "kimi-yours", "GLM-of-all", "kimi", "glm-4.6")
+        ):
+            house.call("chat", f"r{n}", prompt="x", model=model)
+            await house.line.text(f"r{n}")
+        text = house.daemon.metrics.exposition().decode()
+    for name in ("provider_duration", "provider_first_token"):
+        counts = dict(
+            re.findall(
+                rf'^exai_{name}_seconds_count{{model="(.*?)",provider="kimi"}} (.*)$', text, re.MULTILINE
+            )
+        )
+        assert counts == {"kimi-latest": "1.0", "other": "2.0", "my-tuned": "1.0"}
+    assert "mine" not in text
