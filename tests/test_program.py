@@ -49,6 +49,7 @@ def test_a_program_on_the_path_goes_by_its_name(tmp_path: Path, monkeypatch: pyt
         ),
         ("no exai daemon, my-exai serve, exai servers", "no exai daemon, my-exai serve, exai servers"),
         ("name an address", "name an address"),
+        ("exai --help says more", "./exai --help says more"),
     ],
 )
 def test_commands_in_a_hint_are_spelled(hint: str, said: str) -> None:

@@ -38,4 +38,4 @@ def spelled(hint: str, commands: Iterable[str], name: str | None = None) -> str:
     name = program() if name is None else name
     if name == NAME:
         return hint
-    return re.sub(rf"(?<![\w./-]){NAME} (?=(?:{'|'.join(commands)})\b)", lambda _: f"{name} ", hint)
+    return re.sub(rf"(?<![\w./-]){NAME} (?=(?:--help|{'|'.join(commands)})\b)", lambda _: f"{name} ", hint)
