@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 import time
 from pathlib import Path
@@ -194,6 +195,21 @@ async def test_a_retry_is_logged_in_plain_words(start_daemon: StartDaemon, sim: 
     assert 0 <= line["wait_s"] <= 5
     assert "stamina" not in daemon.stderr
     assert "ProviderUnavailable(" not in daemon.stderr
+
+
+async def test_the_root_tells_a_browser_what_is_here(start_daemon: StartDaemon) -> None:
+    token = "a-canary-of-a-token"
+    daemon = start_daemon({"EXAI_WS_TOKEN": token})
+    for path in ("/", "/ws"):
+        page = daemon.get(path)
+        assert (page.status_code, page.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+        named = re.findall(r"^(/[a-z/]+)  ", page.text, re.MULTILINE)
+        assert {"/mcp", "/health/ready", "/metrics", "/status"} <= set(named)
+        assert token not in page.text
+        for other in named:
+            assert daemon.get(other, {"Authorization": f"Bearer {token}"}).status_code != 404
+    async with joined(daemon.address, token=token) as client:
+        assert (await client.call("r1", "version"))["text"]
 
 
 async def test_not_ready_while_every_key_is_refused(start_daemon: StartDaemon, sim: Simulator) -> None:
