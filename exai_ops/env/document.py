@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Final
 
 from exai_ops.env.model import Assignment, Blank, Comment, Document, Node, Quote, Unparsable
@@ -183,12 +182,12 @@ def _with_headings(nodes: Iterable[Node]) -> Iterator[Node]:
             title = _heading(listed, at)
             if title is not None:
                 section, above = title, []
-                yield replace(node, heading=True, text=title)
+                yield node._replace(heading=True, text=title)
                 continue
             above = [] if _is_rule(node) else [*above, node.text]
             yield node
         elif isinstance(node, Assignment):
-            yield replace(node, section=section, above=tuple(above))
+            yield node._replace(section=section, above=tuple(above))
             above = []
         else:
             above = []

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from exai_ops.env.model import Assignment, Quote
 
@@ -13,8 +12,7 @@ _NO_QUOTE: Final = re.compile(r"""[^'"`\\$\r\n]*""")
 _LINE_END: Final = re.compile(r"\r\n|\n|\r")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """What is inserted for one key.
 
     Attributes:
