@@ -90,7 +90,7 @@ class Document:
             surrogate escapes.
     """
 
-    __slots__ = ("bom", "encoding_error", "index", "newline", "nodes", "path")
+    __slots__ = ("_assignments", "bom", "encoding_error", "index", "newline", "nodes", "path")
 
     def __init__(
         self,
@@ -108,6 +108,7 @@ class Document:
         self.bom = bom
         self.newline = newline
         self.encoding_error = encoding_error
+        self._assignments = tuple(node for node in nodes if isinstance(node, Assignment))
 
     @property
     def text(self) -> str:
@@ -122,7 +123,7 @@ class Document:
     @property
     def assignments(self) -> Iterator[Assignment]:
         """Every assignment, in order."""
-        return (node for node in self.nodes if isinstance(node, Assignment))
+        return iter(self._assignments)
 
     def all_of(self, key: str) -> tuple[Assignment, ...]:
         """Every assignment of a key, in order."""
