@@ -188,6 +188,8 @@ def _differences(context: Context, example: Document, live: Document) -> _Differ
         found: _Differences = []
         for key in _common(example, live):
             one, two = example.index[key][-1], live.index[key][-1]
+            if (one.inline, one.above) == (two.inline, two.above):
+                continue  # as most are: cleaning them up to compare them is most of the work
             pairs = zip(
                 ("comment behind it", "comment above it"), _comments(one), _comments(two), strict=True
             )
@@ -203,21 +205,26 @@ def _listed(kinds: Sequence[tuple[str, bool]], *, article: bool = True) -> str:
     return " and ".join(f"a {kind}" if article else kind for kind, _ in kinds)
 
 
-def _blocks(context: Context, document: Document) -> list[_Free]:
-    """Blocks of comments, with their lines as they are compared and as they are written."""
+def _blocks(context: Context, document: Document) -> list[Block]:
     key = ("blocks", id(document))
     if key not in context.memo:
-        context.memo[key] = [
-            (block, {line: text for text in block.lines if (line := _joined([text]))})
-            for block in blocks(document)
-        ]
-    found: list[_Free] = context.memo[key]
+        context.memo[key] = blocks(document)
+    found: list[Block] = context.memo[key]
     return found
 
 
 def _free(context: Context, document: Document) -> list[_Free]:
-    """The blocks that belong to no key and have something to compare."""
-    return [(block, lines) for block, lines in _blocks(context, document) if lines and block.below is None]
+    """Blocks that belong to no key, with their lines as they are compared and as they are written."""
+    key = ("free", id(document))
+    if key not in context.memo:
+        lines = [
+            (block, {line: text for text in block.lines if (line := _joined([text]))})
+            for block in _blocks(context, document)
+            if block.below is None
+        ]
+        context.memo[key] = [(block, texts) for block, texts in lines if texts]
+    found: list[_Free] = context.memo[key]
+    return found
 
 
 def _counterparts(ours: Sequence[_Free], theirs: Sequence[_Free]) -> list[tuple[int, int]]:
@@ -240,7 +247,7 @@ def _lone_blocks(
     context: Context, document: Document, other: Document, free: Sequence[_Free]
 ) -> Iterator[Finding]:
     """Of free blocks without a counterpart, those with lines that the other file has nowhere."""
-    known = {line for _, lines in _blocks(context, other) for line in lines}
+    known = {_joined([line]) for block in _blocks(context, other) for line in block.lines} if free else set()
     for block, lines in free:
         strange = [text for line, text in lines.items() if line not in known]
         if strange:
