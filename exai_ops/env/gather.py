@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -14,7 +14,7 @@ from exai_ops.env.model import Document
 from exai_ops.env.readers import READERS
 from exai_ops.env.rules.table import Context
 from exai_ops.env.suppression import MARK, Suppression, in_config, in_text
-from exai_ops.errors import UsageError
+from exai_ops.errors import CouldNotLook, UsageError
 from exai_ops.settings import VARIABLES, shell
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def gather(
         environ: The shell's environment; the process's own without it.
     """
     around = dict(shell() if environ is None else environ)
-    project = _project(found.compose, env_file or config.env_file, around)
+    project = _project(found, env_file or _configured(config, found), around)
     use = _code(code)
     context = Context(
         example=_document(found.example),
@@ -106,12 +106,24 @@ def _document(path: str | None) -> Document | None:
     return None if path is None else load_document(path)
 
 
-def _project(files: Sequence[str], env_file: str | None, environ: Mapping[str, str]) -> Project | None:
-    if not files:
+def _project(found: Found, env_file: str | None, environ: Mapping[str, str]) -> Project | None:
+    if not found.compose:
         return None
     from exai_ops.compose.project import load_project
 
-    return load_project(files, env_file=env_file, environ=environ, read_env=_read_env)
+    return load_project(found.compose, env_file=env_file, environ=environ, read_env=_read_env)
+
+
+def _configured(config: Config, found: Found) -> str | None:
+    """The env file that the configuration names. Raises CouldNotLook when it has yet to be made."""
+    name = config.env_file
+    if name is not None and found.compose and not Path(name).exists():
+        make = f"cp {found.example} {name}" if found.example else f"make {name}"
+        raise CouldNotLook(
+            f"{name}: does not exist, and [tool.exai] env_file in pyproject.toml names it",
+            hint=f"{make}, and fill it in",
+        )
+    return name
 
 
 def _read_env(data: bytes, environ: Mapping[str, str]) -> Mapping[str, str]:

@@ -38,10 +38,10 @@ def check(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A repository with this checkout's tracked files as they are now, and no ``.env.docker``."""
+    """A repository with the files of this checkout as they are now, and no ``.env.docker``."""
     folder = tmp_path / "clone"
     folder.mkdir()
-    for name in git(ROOT, "ls-files", "-z").split("\0"):
+    for name in git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
         if name and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
@@ -57,6 +57,15 @@ def started(clone: Path) -> Path:
     for name in SECRETS:
         change(clone / ".env.docker", f"\n{name}=\n", f"\n{name}={secrets.token_urlsafe(32)}\n")
     return clone
+
+
+def test_a_fresh_clone_says_what_to_do(clone: Path) -> None:
+    done = check(clone)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.splitlines() == [
+        "exai: error: .env.docker: does not exist, and [tool.exai] env_file in pyproject.toml names it",
+        "hint: cp .env.example .env.docker, and fill it in",
+    ]
 
 
 def change(path: Path, old: str, new: str) -> None:
