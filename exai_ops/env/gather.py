@@ -15,7 +15,7 @@ from exai_ops.env.readers import READERS
 from exai_ops.env.rules.table import Context
 from exai_ops.env.suppression import MARK, Suppression, in_config, in_text
 from exai_ops.errors import CouldNotLook, UsageError
-from exai_ops.settings import VARIABLES, shell
+from exai_ops.settings import STACK_VARIABLES, VARIABLES, shell
 
 if TYPE_CHECKING:
     from exai_ops.compose.model import Project
@@ -59,6 +59,7 @@ def gather(
         code=use,
         readers=readers_in_use(config, project, use),
         variables=_variables(),
+        stack=tuple(variable.name for variable in STACK_VARIABLES),
         public=config.public,
         differ=config.differ,
         tracked=tracked(folder),

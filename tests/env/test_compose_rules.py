@@ -338,6 +338,37 @@ def test_the_mend_names_the_env_file_that_has_the_name() -> None:
     assert findings("CMP002", files, env_file=".env.docker") == []
 
 
+def test_an_empty_value_is_said_to_be_empty_and_where() -> None:
+    """Compose looked where it was told to: that is not a name which env_file alone has."""
+    files = {
+        "c.yml": f"{SERVICE}    image: a:${{TAG:?set it}}\n    env_file: .env.docker\n",
+        ".env.docker": "# which\nTAG=\n",
+    }
+    (finding,) = findings("CMP002", files, env_file=".env.docker")
+    assert finding.message == "${TAG} is empty in .env.docker (line 2), so Compose refuses to start"
+    assert finding.hint == "fill in TAG= in .env.docker"
+    (finding,) = findings("CMP002", files, env_file=".env.docker", environ={"TAG": ""})
+    assert finding.message == "${TAG} is empty in the shell, so Compose refuses to start"
+    assert finding.hint == "give it a value, or take it out: unset TAG"
+
+
+MERGED = {
+    "a.yml": "services:\n  a:\n    depends_on:\n      - b\n  b: {healthcheck: {test: x}}\n",
+    "b.yml": "services:\n  a: {depends_on: {c: {condition: service_healthy}}}\n  c: {image: x:1}\n",
+}
+
+
+def test_a_short_dependency_is_seen_through_a_merge() -> None:
+    """The merge turns the list into a mapping with conditions that nobody wrote."""
+    assert judge("CMP012", MERGED) == [("warning", "a.yml:4", "a")]
+    longer = {**MERGED, "c.yml": "services:\n  a: {depends_on: {b: {condition: service_healthy}}}\n"}
+    assert judge("CMP012", longer) == []
+    shorter = {**longer, "d.yml": "services:\n  a: {depends_on: [b, c]}\n"}
+    assert judge("CMP012", shorter) == [("warning", "d.yml:2", "a")] * 2
+    decided = {**MERGED, "c.yml": "services:\n  a: {depends_on: {b: {condition: service_started}}}\n"}
+    assert judge("CMP012", decided) == []
+
+
 @pytest.mark.parametrize(
     ("command", "deaf"),
     [

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from exai_ops.cli import main
 from exai_ops.compose.model import Project
 from exai_ops.env.code import CodeUse, Read
 from exai_ops.env.nearest import Names
@@ -16,7 +17,7 @@ from exai_ops.env.removed import REMOVED, removed
 from exai_ops.env.rules import RULES
 from exai_ops.env.rules.table import Context
 from exai_ops.findings import Status
-from exai_ops.settings import VARIABLES
+from exai_ops.settings import STACK_VARIABLES, VARIABLES
 
 from .cases import context, document, found, places
 from .compose_cases import load, write
@@ -104,6 +105,19 @@ def test_the_code_says_what_is_known_too() -> None:
 def test_hints_for_our_own() -> None:
     (finding,) = found(RULES, "ENV201", live("EXAI_WS_PING_INTERVAL_SECS=30\n"))
     assert finding.hint == "did you mean EXAI_WS_PING_INTERVAL?"
+
+
+def test_what_the_stack_takes_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the command itself, without a compose file that would say so."""
+    stack = [variable.name for variable in STACK_VARIABLES]
+    (tmp_path / ".env").write_text("".join(f"{name}=\n" for name in stack) + "REDIS_COMANDER_PORT=1\n")
+    monkeypatch.chdir(tmp_path)
+    main(["env", "check", "--only", "ENV201", "--format", "short"])
+    assert capsys.readouterr().out.splitlines() == [
+        f".env:{len(stack) + 1}: warning ENV201 REDIS_COMANDER_PORT is not known; REDIS_COMMANDER_PORT is"
+    ]
 
 
 def test_with_nothing_known_it_is_skipped() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from exai_ops.compose.model import Interpolation, Place, Project, Service
+from exai_ops.compose.model import Interpolation, Place, Project, Service, Source
 from exai_ops.env.effective import Candidate, FileReading, readings_of, value_of
 from exai_ops.env.rules.table import Context
 from exai_ops.env.shown import is_secret_key
@@ -60,10 +60,11 @@ def _each_once(references: Iterable[Interpolation]) -> Iterable[Interpolation]:
 
 def _unresolved(context: Context, project: Project, reference: Interpolation, *, required: bool) -> Finding:
     name, file = reference.name, _file_with(context, project, reference)
-    compose = " ".join(f"-f {path}" for path in project.files[:1])
-    if file:
+    if reference.found:
+        message, hint = _empty(name, project.sources.get(name))
+    elif file:
         message = f"${{{name}}} gets nothing: {file} has it, but what env_file names never feeds ${{...}}"
-        hint = f"run docker compose --env-file {file} {compose} up"
+        hint = f"run docker compose --env-file {file} {_options(project)} up"
     else:
         message = f"${{{name}}} gets nothing: neither the shell nor {project.env_file or '.env'} has it"
         hint = f"put {name}=... into the file that --env-file names, or write ${{{name}:-default}}"
@@ -71,6 +72,22 @@ def _unresolved(context: Context, project: Project, reference: Interpolation, *,
     serious = required or file is not None or is_secret_key(name)
     status = Status.ERROR if serious else Status.WARNING
     return Finding("CMP002", status, message, hint, at(reference.place, name))
+
+
+def _empty(name: str, source: Source | None) -> tuple[str, str]:
+    """Message and hint for a name that is there, without a value; an included file has sources of its own."""
+    if source is not None and source.where is None:
+        return f"${{{name}}} is empty in the shell", f"give it a value, or take it out: unset {name}"
+    where = source.where if source is not None else None
+    file = where.file if where is not None else "the file that --env-file names"
+    message = f"${{{name}}} is empty in {file}" + (f" (line {where.line})" if where is not None else "")
+    return message, f"fill in {name}= in {file}"
+
+
+def _options(project: Project) -> str:
+    """The files as ``docker compose`` is given them; included ones it finds by itself."""
+    given = (path for n, path in enumerate(project.files) if n == 0 or ".override." in path)
+    return " ".join(f"-f {path}" for path in given)
 
 
 def _file_with(context: Context, project: Project, reference: Interpolation) -> str | None:

@@ -141,9 +141,8 @@ def _plain_dependencies(service: Service) -> Iterable[tuple[str, str]]:
     if isinstance(depends, list):
         return [(str(name), f"depends_on.{index}") for index, name in enumerate(depends)]
     if isinstance(depends, Mapping):
-        plain = (
-            name for name, how in depends.items() if not isinstance(how, Mapping) or "condition" not in how
-        )
+        # A condition that a merge put there in place of the short form has no text.
+        plain = (name for name, how in depends.items() if not _mapping(how).get("condition"))
         return [(name, f"depends_on.{name}") for name in plain]
     return []
 

@@ -157,7 +157,7 @@ def _settings(context: Context) -> Collection[str]:
 def _known(context: Context) -> Names:
     if "known names" not in context.memo:
         code = context.code.reads if context.code is not None else ()
-        context.memo["known names"] = Names((*context.variables, *code, *_compose(context)))
+        context.memo["known names"] = Names((*context.variables, *context.stack, *code, *_compose(context)))
     found: Names = context.memo["known names"]
     return found
 
