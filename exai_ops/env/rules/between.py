@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from exai_ops.env.model import Assignment, Comment, Document
+from exai_ops.env.removed import removed
 from exai_ops.env.rules.reading import groups, readings
 from exai_ops.env.rules.table import Context, Rule
 from exai_ops.env.shown import may_differ, shown
@@ -64,6 +65,8 @@ def missing_in_example(context: Context) -> Iterator[Finding]:
             status, why = Status.INFO, f", where line {off[key]} has it as a comment"
         message = f"{key} is not in {example.path}{why}"
         hint = f"add it to {example.path} with a placeholder, or run exai env sync"
+        if removed(key):
+            hint = "take it out here, as ENV202 says"
         yield Finding("ENV002", status, message, hint, at(live, there))
 
 
