@@ -119,7 +119,7 @@ def test_one_file_alone_is_skipped_with_the_reason(rule: Any) -> None:
             "A=1\nA=2\n",
             "",
             "A is assigned at lines 1 and 2; line 2 wins for python-dotenv and compose",
-            "keep the one that you mean",
+            "take out line 1, or the last one if that is not what you mean",
         ),
         (
             "ENV004",
@@ -133,7 +133,7 @@ def test_one_file_alone_is_skipped_with_the_reason(rule: Any) -> None:
             "A=45\n",
             "\nA=30\n",
             f"A is '45' here and '30' in {LIVE}:2",
-            'take the value that is right into both, or list "A" in [tool.exai] differ',
+            'write A=30 here if .env.docker is right, else mend that; or list "A" in [tool.exai] differ',
         ),
         (
             "ENV007",

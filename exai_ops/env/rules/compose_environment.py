@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import Final
 
-from exai_ops.compose.model import Interpolation, Place, Project, Service, Source
+from exai_ops.compose.model import EnvFile, Interpolation, Place, Project, Service, Source
 from exai_ops.env.effective import Candidate, FileReading, readings_of, value_of
 from exai_ops.env.rules.table import Context
 from exai_ops.env.shown import is_secret_key
@@ -28,11 +29,18 @@ def files_read(context: Context, project: Project, service: Service) -> tuple[Fi
     return found
 
 
+_MENDS: Final = {
+    "duplicate": "keep one of them, and take the other out",
+    "template": "write $$ for a $ that is meant as it is, or ${NAME} for a variable",
+    "shape": "write it in the same form in both places",
+}
+
+
 def refused(_context: Context, project: Project) -> Iterator[Finding]:
     """What Compose does not accept in the files."""
     for problem in project.problems:
         if problem.kind != "required":  # CMP002 says those, with what to do
-            hint = "keep one of them" if problem.kind == "duplicate" else ""
+            hint = _MENDS[problem.kind]
             yield Finding("CMP001", Status.ERROR, problem.message, hint, at(problem.place, problem.kind))
 
 
@@ -67,7 +75,7 @@ def _unresolved(context: Context, project: Project, reference: Interpolation, *,
         hint = f"run docker compose --env-file {file} {_options(project)} up"
     else:
         message = f"${{{name}}} gets nothing: neither the shell nor {project.env_file or '.env'} has it"
-        hint = f"put {name}=... into the file that --env-file names, or write ${{{name}:-default}}"
+        hint = f"add to {project.env_file or '.env'}: {name}=... or write ${{{name}:-default}}"
     message += ", so Compose refuses to start" if required else ", so it is empty"
     serious = required or file is not None or is_secret_key(name)
     status = Status.ERROR if serious else Status.WARNING
@@ -120,7 +128,8 @@ def time_zones(context: Context, project: Project) -> Iterator[Finding]:
     elif len(zones) > 1:
         first = project.services[next(iter(zones))]
         message = "no service sets TZ: all of them run in UTC"
-        yield Finding("CMP003", Status.INFO, message, "set TZ once, in an anchor", at(first.place, "TZ"))
+        hint = "write TZ: Australia/Melbourne, say, in an anchor that the environment of each service merges"
+        yield Finding("CMP003", Status.INFO, message, hint, at(first.place, "TZ"))
 
 
 def _zone(service: Service, zone: Candidate | None, common: str) -> Iterator[Finding]:
@@ -156,7 +165,7 @@ def env_file_order(_context: Context, project: Project) -> Iterator[Finding]:
             yield Finding("CMP004", Status.INFO, message, hint, at(file, service.name))
 
 
-def env_files_there(_context: Context, project: Project) -> Iterator[Finding]:
+def env_files_there(context: Context, project: Project) -> Iterator[Finding]:
     """Env files that are named and required, and are not there."""
     readers: dict[str, list[str]] = {}
     for service in project.services.values():
@@ -168,13 +177,16 @@ def env_files_there(_context: Context, project: Project) -> Iterator[Finding]:
             continue
         if file.path not in seen:
             seen.add(file.path)
-            yield _no_file(file.path, file.problem or "does not exist", file.place, readers[file.path])
+            example = context.example.path if context.example is not None else None
+            yield _no_file(file, example, readers[file.path])
 
 
-def _no_file(path: str, problem: str, place: Place, services: list[str]) -> Finding:
+def _no_file(file: EnvFile, example: str | None, services: list[str]) -> Finding:
+    path, place, problem = file.path, file.place, file.problem or "does not exist"
     message = f"{path} {problem}; {', '.join(dict.fromkeys(services))} would read it"
     if problem == "does not exist":
-        hint = f"make it from the example, or write {{path: {path}, required: false}}"
+        make = f"run cp {example} {path}, and fill it in" if example else "make it"
+        hint = f"{make}, or write - {{path: {path}, required: false}}"
         return Finding("CMP007", Status.ERROR, message, hint, at(place, path))
     status = Status.ERROR if "folder" in problem else Status.UNKNOWN
     return Finding("CMP007", status, message, "make it a readable file", at(place, path))

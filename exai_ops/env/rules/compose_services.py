@@ -75,7 +75,7 @@ def _collision(one: Published, other: Published, order: Mapping[str, int]) -> Fi
     there = at(first[0].at(f"ports.{first[1]}"), first[0].name)
     whose = "itself" if first[0] is service else first[0].name
     message = f"{service.name} publishes {_shown(port.published)}, which {whose} has at {there}"
-    hint = "give one of them another host port"
+    hint = f"give {service.name} another host port, or {whose} at {there}"
     return Finding("CMP009", Status.ERROR, message, hint, at(service.at(f"ports.{index}"), service.name))
 
 
