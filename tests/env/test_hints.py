@@ -15,7 +15,7 @@ from exai_ops.env.rules.table import Rule
 
 from .person import Person
 
-TOKEN = "Zk3vN8qLr7Tq2XwB5mHc9Yd4Fs6Gj"
+TOKEN = "Zk3vN8qL" + "r7Tq2XwB5mHc9Yd4Fs6Gj"
 GOOD = "    image: redis:7\n    restart: always\n    mem_limit: 1g\n    logging: {options: {max-size: 1m}}\n"
 TZ = "    environment:\n      TZ: UTC\n"
 BASELINE = {"schema_version": 1, "findings": [{"code": "ENV104", "file": ".env", "key": "A", "count": 1}]}
