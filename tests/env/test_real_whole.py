@@ -28,7 +28,7 @@ Place: TypeAlias = tuple[str, int]
 WHOLE = {
     OCTOBER: {
         "ENV001": 6, "ENV002": 14, "ENV004": 3, "ENV005": 11, "ENV006": 7, "ENV008": 3, "ENV009": 6,
-        "ENV010": 34, "ENV011": 1, "ENV101": 1, "ENV104": 18, "ENV105": 1, "ENV202": 23, "ENV207": 2,
+        "ENV010": 33, "ENV011": 1, "ENV101": 1, "ENV104": 18, "ENV105": 1, "ENV202": 23, "ENV207": 2,
         "ENV208": 1, "ENV303": 10, "ENV304": 1, "CMP002": 1, "CMP004": 1, "CMP005": 1, "CMP008": 6,
         "CMP010": 1, "CMP012": 2, "CMP014": 1, "CMP016": 1,
     },
