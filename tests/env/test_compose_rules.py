@@ -64,6 +64,16 @@ CASES: list[tuple[str, str | Mapping[str, str], Found]] = [
     ("CMP001", f"{SERVICE}    image: a\n    image: b\n", [("error", "c.yml:4", "duplicate")]),
     ("CMP001", f"{SERVICE}    command: echo ${{A B}}\n", [("error", "c.yml:3", "template")]),
     ("CMP001", f"{SERVICE}    image: a\n", []),
+    (
+        "CMP001",
+        "services:\n  a: {container_name: x}\n  b: {container_name: y}\n  c: {container_name: x}\n",
+        [("error", "c.yml:4", "c")],
+    ),
+    (
+        "CMP001",
+        "services:\n  a: {container_name: x, profiles: [p]}\n  b: {container_name: x, profiles: [q]}\n",
+        [],
+    ),
     # ${...}
     ("CMP002", f"{SERVICE}    image: a:${{TAG}}\n", [("warning", "c.yml:3", "TAG")]),
     ("CMP002", f"{SERVICE}    image: a:$TAG\n", [("warning", "c.yml:3", "TAG")]),

@@ -42,6 +42,28 @@ def refused(_context: Context, project: Project) -> Iterator[Finding]:
         if problem.kind != "required":  # CMP002 says those, with what to do
             hint = _MENDS[problem.kind]
             yield Finding("CMP001", Status.ERROR, problem.message, hint, at(problem.place, problem.kind))
+    yield from _same_names(project)
+
+
+def _same_names(project: Project) -> Iterator[Finding]:
+    """Services with one ``container_name``, unless no profile starts both."""
+    first: dict[str, list[Service]] = {}
+    for service in project.services.values():
+        name = service.body.get("container_name")
+        if isinstance(name, str) and name:
+            for other in first.setdefault(name, []):
+                if run_together(service, other):
+                    message = f"{service.name} has the container_name of {other.name}"
+                    hint = "give one of them another, or take it out: Compose makes a name"
+                    where = at(service.at("container_name"), service.name)
+                    yield Finding("CMP001", Status.ERROR, message, hint, where)
+                    break
+            first[name].append(service)
+
+
+def run_together(one: Service, other: Service) -> bool:
+    """Whether some choice of one profile, or none, starts both."""
+    return not one.profiles or not other.profiles or bool(set(one.profiles) & set(other.profiles))
 
 
 # --- ${...} ------------------------------------------------------------------------------------

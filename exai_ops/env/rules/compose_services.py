@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from exai_ops.compose.model import Project, Service
 from exai_ops.compose.ports import Port, ports_of
-from exai_ops.env.rules.compose_environment import at
+from exai_ops.env.rules.compose_environment import at, run_together
 from exai_ops.env.rules.compose_health import is_off
 from exai_ops.env.rules.table import Context
 from exai_ops.findings import Finding, Status
@@ -65,7 +65,7 @@ def colliding_ports(_context: Context, project: Project) -> Iterator[Finding]:
 
 
 def _clash(one: Published, other: Published) -> bool:
-    return one[2].collides(other[2]) and _run_together(one[0], other[0])
+    return one[2].collides(other[2]) and run_together(one[0], other[0])
 
 
 def _collision(one: Published, other: Published, order: Mapping[str, int]) -> Finding:
@@ -85,11 +85,6 @@ def _ports(project: Project) -> list[Published]:
         for service in project.services.values()
         for index, port in ports_of(service.body)
     ]
-
-
-def _run_together(one: Service, other: Service) -> bool:
-    """Whether some choice of one profile, or none, starts both."""
-    return not one.profiles or not other.profiles or bool(set(one.profiles) & set(other.profiles))
 
 
 # --- images ------------------------------------------------------------------------------------
