@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from exai_ops.env.config import Config
 from exai_ops.env.find import Found
-from exai_ops.env.load import load_document
+from exai_ops.env.load import load_document, read_text
 from exai_ops.env.model import Document
 from exai_ops.env.readers import READERS
 from exai_ops.env.rules.table import Context
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _USUAL: Final = ("python-dotenv", "compose")
 _GIT_S: Final = 20.0
+_MEND: Final = "mend it (docker compose config says the same), or name another with --compose or --env-file"
 
 
 class Gathered(NamedTuple):
@@ -112,7 +113,14 @@ def _project(found: Found, env_file: str | None, environ: Mapping[str, str]) -> 
         return None
     from exai_ops.compose.project import load_project
 
-    return load_project(found.compose, env_file=env_file, environ=environ, read_env=_read_env)
+    if env_file is not None:
+        read_text(env_file)  # what Compose would take for text, and is none
+    try:
+        return load_project(found.compose, env_file=env_file, environ=environ, read_env=_read_env)
+    except CouldNotLook as error:
+        if error.hint is not None:
+            raise
+        raise CouldNotLook(error.message, hint=_MEND) from None
 
 
 def _configured(config: Config, found: Found) -> str | None:

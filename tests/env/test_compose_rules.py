@@ -169,6 +169,7 @@ CASES: list[tuple[str, str | Mapping[str, str], Found]] = [
     ("CMP007", f"{SERVICE}    env_file: e\n  b:\n    env_file: [e]\n", [("error", "c.yml:3", "e")]),
     ("CMP007", f"{SERVICE}    env_file:\n      - path: e\n        required: false\n", []),
     ("CMP007", {"c.yml": f"{SERVICE}    env_file: e\n", "e": "A=1\n"}, []),
+    ("CMP007", {"c.yml": f"{SERVICE}    env_file: e\n", "e": "A=\0\n"}, [("error", "c.yml:3", "e")]),
     ("CMP007", {"c.yml": f"{SERVICE}    env_file: d\n", "d/f": ""}, [("error", "c.yml:3", "d")]),
     # ports
     (

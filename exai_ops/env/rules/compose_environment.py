@@ -195,7 +195,8 @@ def env_files_there(context: Context, project: Project) -> Iterator[Finding]:
             readers.setdefault(file.path, []).append(service.name)
     seen = set()
     for file in (file for service in project.services.values() for file in service.env_files):
-        if file.data is not None or (not file.required and file.problem == "does not exist"):
+        binary = file.data is not None and b"\0" in file.data
+        if not binary and (file.data is not None or (not file.required and file.problem == "does not exist")):
             continue
         if file.path not in seen:
             seen.add(file.path)
@@ -204,13 +205,14 @@ def env_files_there(context: Context, project: Project) -> Iterator[Finding]:
 
 
 def _no_file(file: EnvFile, example: str | None, services: list[str]) -> Finding:
-    path, place, problem = file.path, file.place, file.problem or "does not exist"
+    path, place = file.path, file.place
+    problem = file.problem or ("does not exist" if file.data is None else "is binary")
     message = f"{path} {problem}; {', '.join(dict.fromkeys(services))} would read it"
     if problem == "does not exist":
         make = f"run cp {example} {path}, and fill it in" if example else "make it"
         hint = f"{make}, or write - {{path: {path}, required: false}}"
         return Finding("CMP007", Status.ERROR, message, hint, at(place, path))
-    status = Status.ERROR if "folder" in problem else Status.UNKNOWN
+    status = Status.ERROR if "folder" in problem or "binary" in problem else Status.UNKNOWN
     return Finding("CMP007", status, message, "make it a readable file", at(place, path))
 
 
