@@ -186,7 +186,7 @@ def _replace(old: str, new: str) -> Step:
 
 STEPS: Final[tuple[tuple[str, Step], ...]] = (
     (r"^run (exai env (?:fix|check) [^,:]+)", _exai),
-    (r"or run (exai env sync)$", _exai),
+    (r"or run (exai env sync[^,;]*)$", _exai),
     (r"; (exai env fix) does it$", _exai),
     (r"^run (sed .+)$", _shell),
     (r"^run (cp \S+ \S+), and fill it in", _shell),

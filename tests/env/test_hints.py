@@ -241,6 +241,15 @@ services:
 }
 
 
+def test_files_that_were_named_are_named_in_the_hint(person: Person) -> None:
+    lay({"a.env": "A=1\n", "b.env": "A=1\nB_SIZE=2\n"})
+    args = ("--example", "a.env", "--live", "b.env", "--only", "ENV002")
+    (found,) = person.look(*args)
+    assert found["hint"].endswith("run exai env sync --example a.env --live b.env")
+    person.follow(found)
+    assert person.look(*args) == []
+
+
 def test_a_red_check_becomes_green(person: Person) -> None:
     """What comes first is mended as its hint says, a hint with an if last, until no warning is left."""
     lay(STORY)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Final
 
+from exai_ops.env.find import EXAMPLES, LIVE
 from exai_ops.env.model import Assignment, Comment, Document
 from exai_ops.env.removed import removed
 from exai_ops.env.rules.reading import groups, readings
@@ -64,10 +65,16 @@ def missing_in_example(context: Context) -> Iterator[Finding]:
         if key in off:
             status, why = Status.INFO, f", where line {off[key]} has it as a comment"
         message = f"{key} is not in {example.path}{why}"
-        hint = f"add it to {example.path} with a placeholder, or run exai env sync"
+        hint = f"add it to {example.path} with a placeholder, or run exai env sync{_named(example, live)}"
         if removed(key):
             hint = "take it out here, as ENV202 says"
         yield Finding("ENV002", status, message, hint, at(live, there))
+
+
+def _named(example: Document, live: Document) -> str:
+    """The options that name two files, where a command would not find them by itself."""
+    options = (("--example", example.path, EXAMPLES), ("--live", live.path, LIVE))
+    return "".join(f" {option} {path}" for option, path, found in options if path not in found)
 
 
 def duplicates(context: Context) -> Iterator[Finding]:
