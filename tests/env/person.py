@@ -175,6 +175,12 @@ def _fill_in(person: Person, finding: Finding, match: re.Match[str]) -> None:
     _save(match[2], lines)
 
 
+def _fill_in_one(person: Person, finding: Finding, match: re.Match[str]) -> None:
+    value = _made(match[3])
+    lines = [f"{match[1]}={value}" if line == f"{match[1]}=" else line for line in _lines(match[2])]
+    _save(match[2], lines)
+
+
 def _replace(old: str, new: str) -> Step:
     """Within the line: ``new`` may refer to the hint's first group as ``{0}``."""
 
@@ -192,7 +198,8 @@ STEPS: Final[tuple[tuple[str, Step], ...]] = (
     (r"^run (cp \S+ \S+), and fill it in", _shell),
     (r"^run docker compose --env-file (\S+) ", _remember),
     (r"^(git rm --cached (\S+)), put it into \.gitignore", _untrack),
-    (r"^fill in (\w+)= in (\S+)", _fill_in),
+    (r"^fill in (\w+)= in (\S+)$", _fill_in),
+    (r"^fill in (\w+)= in (\S+); this makes one: (python3 -c '[^']*')", _fill_in_one),
     (r"^add to (\S+): (\S+)", _add),
     (r"^take out lines? ([0-9, and]+)", _without),
     (r"^take it out", _take_out),

@@ -363,6 +363,16 @@ def test_an_empty_value_is_said_to_be_empty_and_where() -> None:
     assert finding.hint == "give it a value, or take it out: unset TAG"
 
 
+def test_one_empty_value_is_one_finding_and_the_hint_makes_a_password() -> None:
+    files = {
+        "c.yml": "services:\n  a: {command: '${DB_PASSWORD:?}'}\n  b: {image: 'x:${DB_PASSWORD:?}'}\n",
+        ".env": "DB_PASSWORD=\n",
+    }
+    (finding,) = findings("CMP002", files)
+    assert finding.message.startswith("${DB_PASSWORD} is empty in .env (line 1)")
+    assert finding.hint.startswith("fill in DB_PASSWORD= in .env; this makes one: python3 -c ")
+
+
 MERGED = {
     "a.yml": "services:\n  a:\n    depends_on:\n      - b\n  b: {healthcheck: {test: x}}\n",
     "b.yml": "services:\n  a: {depends_on: {c: {condition: service_healthy}}}\n  c: {image: x:1}\n",

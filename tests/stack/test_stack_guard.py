@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -111,3 +113,18 @@ def test_it_fails_when_the_live_file_is_committed(started: Path) -> None:
     git(started, "add", "--force", ".env.docker")
     done = check(started, "--format", "short")
     assert (done.returncode, done.stdout.split()[2]) == (1, "ENV302")
+
+
+def test_after_the_copy_the_hints_are_enough(clone: Path) -> None:
+    """The commands and lines that the check gives lead to what ``started`` is."""
+    shutil.copy(clone / ".env.example", clone / ".env.docker")
+    for name in SECRETS:
+        done = check(clone, "--format", "json", "--fail-on", "warning")
+        (first, *_) = json.loads(done.stdout)["findings"]
+        match = re.fullmatch(r"fill in (\w+)= in (\S+); this makes one: (.*)", first["hint"])
+        assert match
+        key, file, command = match.groups()
+        assert (done.returncode, key, file) == (1, name, ".env.docker")
+        change(clone / file, f"\n{key}=\n", f"\n{key}={run(clone, 'sh', '-c', command).stdout}")
+    done = check(clone, "--fail-on", "info")
+    assert (done.returncode, done.stdout) == (0, "ok\n")

@@ -10,6 +10,7 @@ from exai_ops.compose.model import EnvFile, Interpolation, Place, Project, Servi
 from exai_ops.env.effective import Candidate, FileReading, readings_of, value_of
 from exai_ops.env.rules.table import Context
 from exai_ops.env.shown import is_secret_key
+from exai_ops.env.weak import MAKE_ONE, is_chosen
 from exai_ops.findings import Finding, Location, Status
 
 
@@ -45,6 +46,9 @@ def refused(_context: Context, project: Project) -> Iterator[Finding]:
     yield from _same_names(project)
 
 
+_LOOKED_AT: Final = 50  # of one name; there are more only in a hostile file
+
+
 def _same_names(project: Project) -> Iterator[Finding]:
     """Services with one ``container_name``, unless no profile starts both."""
     first: dict[str, list[Service]] = {}
@@ -58,7 +62,8 @@ def _same_names(project: Project) -> Iterator[Finding]:
                     where = at(service.at("container_name"), service.name)
                     yield Finding("CMP001", Status.ERROR, message, hint, where)
                     break
-            first[name].append(service)
+            if len(first[name]) < _LOOKED_AT:
+                first[name].append(service)
 
 
 def run_together(one: Service, other: Service) -> bool:
@@ -71,9 +76,13 @@ def run_together(one: Service, other: Service) -> bool:
 
 def unresolved(context: Context, project: Project) -> Iterator[Finding]:
     """References that nothing in the interpolation environment gives."""
+    said: set[str] = set()
     for reference in _each_once(project.interpolations):
         required = reference.kind in (":?", "?")
         empty = reference.kind == ":?" and project.environment.get(reference.name) == ""
+        if empty and reference.name in said:  # one empty line, however many places wait for it
+            continue
+        said.update([reference.name] if empty else ())
         if empty or (not reference.found and (required or reference.kind == "plain")):
             yield _unresolved(context, project, reference, required=required)
 
@@ -111,7 +120,9 @@ def _empty(name: str, source: Source | None) -> tuple[str, str]:
     where = source.where if source is not None else None
     file = where.file if where is not None else "the file that --env-file names"
     message = f"${{{name}}} is empty in {file}" + (f" (line {where.line})" if where is not None else "")
-    return message, f"fill in {name}= in {file}"
+    return message, f"fill in {name}= in {file}" + (
+        f"; this makes one: {MAKE_ONE}" if is_chosen(name) else ""
+    )
 
 
 def _options(project: Project) -> str:

@@ -11,6 +11,7 @@ from exai_ops.env.rules.between import at
 from exai_ops.env.rules.meaning_values import Values, names, views
 from exai_ops.env.rules.table import Context
 from exai_ops.env.shown import is_placeholder
+from exai_ops.env.weak import MAKE_ONE
 from exai_ops.findings import Finding, Location, Status
 from exai_ops.settings import is_loopback
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from exai_ops.env.effective import Candidate
 
 _HOST, _TOKEN = "EXAI_WS_HOST", "EXAI_WS_TOKEN"
-_HOW_TO_MAKE_ONE: Final = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
 _NUMBER: Final = r"[1-9][0-9]{0,4}"
 _REMOTE: Final = frozenset({
     "DB", "DATABASE", "REDIS", "POSTGRES", "POSTGRESQL", "PG", "MYSQL", "MARIADB", "MONGO", "SMTP", "MAIL",
@@ -70,7 +70,7 @@ def open_address(context: Context) -> Iterator[Finding]:
 def _open(host: str, where: Location, status: Status) -> Finding:
     address = f" at {host}" if re.fullmatch(r"[0-9.]{7,15}|[0-9a-fA-F:]{2,39}", host) else ""
     message = f"{_HOST} lets other machines reach the daemon{address}, and {_TOKEN} is empty"
-    hint = f"set {_TOKEN}: {_HOW_TO_MAKE_ONE}"
+    hint = f"set {_TOKEN}: {MAKE_ONE}"
     if status is Status.WARNING:  # in the example, where a token would be everybody's
         hint = f"write {_HOST}=127.0.0.1"
     return Finding("ENV210", status, message, hint, where)

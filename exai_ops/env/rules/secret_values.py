@@ -15,10 +15,9 @@ from exai_ops.env.rules.table import Context
 from exai_ops.env.secret_shapes import projects
 from exai_ops.env.secrets import Hit, in_line, is_made_up, of_assignment
 from exai_ops.env.shown import is_placeholder, is_secret_key
-from exai_ops.env.weak import is_chosen, weakness
+from exai_ops.env.weak import MAKE_ONE, is_chosen, weakness
 from exai_ops.findings import Finding, Location, Status
 
-MAKE_ONE = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
 _ROTATE = "take it out, and make a new one where it was issued: who saw the file has it"
 
 
