@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -46,6 +47,22 @@ def mount(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Any]], Non
         monkeypatch.setattr(cli, "COMMANDS", {"version": Entry(module.__name__, "command", "A test.")})
 
     return put
+
+
+@pytest.mark.parametrize(
+    ("args", "message", "command"),
+    [
+        (["nope"], "No such command 'nope'", ""),
+        (["stop", "--bad"], "No such option: --bad", "stop "),
+        (["settings", "shw"], "No such command 'shw'. Did you mean 'show'?", "settings "),
+        (["serve", "--port", "x"], "Invalid value for '--port': 'x' is not a valid int", "serve "),
+    ],
+)
+def test_every_usage_error_has_one_style(args: list[str], message: str, command: str) -> None:
+    done = exai(*args)
+    program = f"{shlex.quote(sys.executable)} -m exai_ops"
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (f"exai: error: {message}\nhint: {program} {command}--help lists what it takes\n")
 
 
 def test_help_lists_every_command_with_its_help() -> None:

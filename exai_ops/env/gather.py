@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -14,6 +13,7 @@ from exai_ops.env.model import Document
 from exai_ops.env.readers import READERS
 from exai_ops.env.rules.table import Context
 from exai_ops.env.suppression import MARK, Suppression, in_config, in_text
+from exai_ops.env.tracked import Tracked, unasked
 from exai_ops.errors import CouldNotLook, UsageError
 from exai_ops.settings import STACK_VARIABLES, VARIABLES, shell
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from exai_ops.env.code import CodeUse
 
 _USUAL: Final = ("python-dotenv", "compose")
-_GIT_S: Final = 20.0
 _MEND: Final = "mend it (docker compose config says the same), or name another with --compose or --env-file"
 
 
@@ -34,13 +33,13 @@ class Gathered(NamedTuple):
 
 
 def gather(
-    folder: Path,
     found: Found,
     config: Config,
     *,
     env_file: str | None = None,
     code: str | None = None,
     environ: Mapping[str, str] | None = None,
+    tracked: Callable[[], Tracked] = unasked,
 ) -> Gathered:
     """Everything that the rules look at. Raises CouldNotLook for what is there and cannot be read.
 
@@ -48,6 +47,7 @@ def gather(
         env_file: What compose is run with as ``--env-file``.
         code: Folder of the code whose variables are looked for.
         environ: The shell's environment; the process's own without it.
+        tracked: Gives the paths that git tracks; called last, when all files have been read.
     """
     around = dict(shell() if environ is None else environ)
     project = _project(found, env_file or _configured(config, found), around)
@@ -63,7 +63,7 @@ def gather(
         stack=tuple(variable.name for variable in STACK_VARIABLES),
         public=config.public,
         differ=config.differ,
-        tracked=tracked(folder),
+        tracked=tracked(),
         environ=around,
     )
     return Gathered(context=context, suppressions=_suppressions(context, config))
@@ -84,20 +84,6 @@ def readers_in_use(config: Config, project: Project | None, use: CodeUse | None)
     node = any("process.env" in read.how for read in places)
     wanted = [*_USUAL, *(["compose-raw"] if raw else []), *(["node"] if node else [])]
     return tuple(name for name in wanted if name in READERS)
-
-
-def tracked(folder: Path) -> frozenset[str] | None:
-    """Paths below a folder that git tracks, relative to it, or None when git cannot say."""
-    if not any((parent / ".git").exists() for parent in (folder.absolute(), *folder.absolute().parents)):
-        return None
-    import subprocess
-
-    command = ["git", "-C", str(folder), "ls-files", "-z"]  # as seen from the folder, not above it
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=_GIT_S, check=True)  # noqa: S603
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return frozenset(os.fsdecode(name) for name in done.stdout.split(b"\0") if name)
 
 
 def _names() -> str:

@@ -18,7 +18,7 @@ from exai_ops.findings import Finding, Location, Status
 UNUSED: Final = "ENV090"
 NO_REASON: Final = "ENV091"
 MARK: Final = "exai:ignore"
-_PATTERN: Final = re.compile(r"(?:^|\s)#\s*exai:ignore(-file)?\[([^\]]*)\][ \t]*(.*)")
+_PATTERN: Final = r"(?:^|\s)#\s*exai:ignore(-file)?\[([^\]]*)\][ \t]*(.*)"  # compiled when first tried
 
 
 class Suppression(NamedTuple):
@@ -54,7 +54,7 @@ def in_text(path: str, text: str) -> list[Suppression]:
     lines = text.splitlines()
     found = []
     for number, line in enumerate(lines, 1):
-        match = _PATTERN.search(line)
+        match = re.search(_PATTERN, line)
         if match is not None:
             last = _covered(lines, number)
             found += [_suppression(path, match, code, number, last) for code in _codes(match[2])]

@@ -68,6 +68,9 @@ def readers_differ(context: Context) -> Iterator[Finding]:
         return
     for document in context.documents():
         by_reader = {n: r for n, r in readings(context, document).items() if r.refused is None}
+        first = next(iter(by_reader.values()), None)
+        if first is None or all(reading.values == first.values for reading in by_reader.values()):
+            continue
         keys = dict.fromkeys(key for reading in by_reader.values() for key in reading.values)
         for key in keys:
             values = {name: reading.values.get(key) for name, reading in by_reader.items()}
