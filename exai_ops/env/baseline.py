@@ -106,7 +106,8 @@ def _stale(left: Counter[Print], path: str, judged: Callable[[str], bool]) -> It
         if count > 0 and judged(code):
             what = " ".join(part for part in (code, file, key) if part)
             message = f"the baseline holds {what}, which is no longer found"
-            yield Finding(STALE, Status.INFO, message, "write it anew with --write-baseline", Location(path))
+            hint = f"run exai env check --baseline {path} --write-baseline"
+            yield Finding(STALE, Status.INFO, message, hint, Location(path))
 
 
 def _print(row: Any) -> Print:

@@ -103,7 +103,8 @@ def _complaints(
             yield Finding(NO_REASON, Status.WARNING, message, hint, s.where)
         elif id(s) not in used and judged(s.code):
             message = f"the suppression of {s.code} hides nothing"
-            yield Finding(UNUSED, Status.WARNING, message, "take it out", s.where)
+            hint = f"take out {MARK}[{s.code}] and its reason"
+            yield Finding(UNUSED, Status.WARNING, message, hint, s.where)
 
 
 def _codes(listed: str) -> list[str]:

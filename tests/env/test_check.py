@@ -30,7 +30,7 @@ HEAVY = (
     "websockets",
 )  # fmt: skip
 UNUSED = (
-    "difflib", "dotenv", "exai_ops.compose.model", "json", "subprocess", "tempfile", "textwrap", "tomllib",
+    "dataclasses", "difflib", "dotenv", "exai_ops.compose.model", "inspect", "json", "subprocess", "tempfile", "textwrap", "tomllib",
     "xml", "yaml",
 )  # fmt: skip
 """What a check of two files alone has no use for: each takes a share of its time to import."""

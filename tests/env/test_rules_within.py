@@ -89,7 +89,7 @@ def test_who_takes_the_comment_is_said() -> None:
     assert (
         finding.message == "A is empty with a comment behind it, and compose takes the comment for its value"
     )
-    assert finding.hint == "put the comment on a line of its own above, and write A="
+    assert finding.hint == "put the comment on a line of its own above, and write A=; exai env fix does it"
     (finding,) = found(RULES, "ENV104", context(live="A= # why\n", readers=("python-dotenv",)))
     assert "Compose takes the comment" in finding.message
 

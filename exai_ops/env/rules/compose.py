@@ -64,8 +64,8 @@ RULES: Final = (
         title="Compose accepts the files",
         hint="mend the line; docker compose config says the same",
         why="""A key that stands twice in a mapping, a $ that begins no variable, a list merged over a
-        mapping: Compose refuses the project. Here the last of two keys is taken, so that the rest can be
-        judged.""",
+        mapping, one container_name for two services: Compose refuses the project. Here the last of two keys
+        is taken, so that the rest can be judged.""",
     ),
     _rule(
         "CMP002",

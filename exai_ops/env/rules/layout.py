@@ -190,15 +190,25 @@ def _differences(context: Context, example: Document, live: Document) -> _Differ
             one, two = example.index[key][-1], live.index[key][-1]
             if (one.inline, one.above) == (two.inline, two.above):
                 continue  # as most are: cleaning them up to compare them is most of the work
-            pairs = zip(
-                ("comment behind it", "comment above it"), _comments(one), _comments(two), strict=True
-            )
-            kinds = [(kind, not ours or not theirs) for kind, ours, theirs in pairs if ours != theirs]
+            kinds = list(_kinds(_comments(one), _comments(two)))
             if kinds:
                 found.append((one, two, kinds))
         context.memo["comments"] = found
     known: _Differences = context.memo["comments"]
     return known
+
+
+def _kinds(ours: tuple[str, str], theirs: tuple[str, str]) -> Iterator[tuple[str, bool]]:
+    """Which comments of a key differ, and whether one side has none; behind or above is no difference."""
+    if ours == theirs or _words(ours) == _words(theirs):
+        return
+    for kind, mine, other in zip(("comment behind it", "comment above it"), ours, theirs, strict=True):
+        if mine != other:
+            yield kind, not mine or not other
+
+
+def _words(comments: tuple[str, str]) -> list[str]:
+    return sorted(line for text in comments for line in text.split("\n") if line)
 
 
 def _listed(kinds: Sequence[tuple[str, bool]], *, article: bool = True) -> str:
@@ -310,7 +320,8 @@ RULES: Final[tuple[Rule, ...]] = (
         severity=Status.INFO,
         title="the comments of a key say the same in both files",
         hint="decide which comment is right",
-        explanation="Two explanations of one key: at most one of them is true. White space is not compared."
+        explanation="Two explanations of one key: at most one of them is true. White space is not compared,"
+        " nor whether a comment stands above or behind."
         " Blocks of comments that belong to no key are compared too, when they share a line.",
         function=comment_drift,
     ),

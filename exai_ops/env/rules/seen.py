@@ -27,7 +27,7 @@ def comment_as_value(context: Context) -> Iterator[Finding]:
                 message = (
                     f"{a.key} is empty with a comment behind it, and {who} takes the comment for its value"
                 )
-                hint = f"put the comment on a line of its own above, and write {a.key}="
+                hint = f"put the comment on a line of its own above, and write {a.key}=; exai env fix does it"
                 yield Finding("ENV104", Status.ERROR, message, hint, at(document, a))
 
 
@@ -46,11 +46,9 @@ def undefined(context: Context) -> Iterator[Finding]:
                 f"{a.key if a else 'a value'} refers to {told}, which nothing sets for {' and '.join(who)}"
             )
             set_it = (
-                f"set {need} above, give a default: ${{{need}:-...}}, or"
-                if told == need
-                else "set it above, or"
+                f"add {need}=... above, or a default: ${{{need}:-...}}" if told == need else "set it above"
             )
-            hint = f"{set_it} write $ as it is in single quotes"
+            hint = f"{set_it}; a $ as it is goes in single quotes"
             where = at(document, a) if a else Location(document.path, None, need)
             yield Finding("ENV109", Status.WARNING, message, hint, where)
 
@@ -63,7 +61,9 @@ def expanded_in_single_quotes(context: Context) -> Iterator[Finding]:
         for a in document.assignments:
             if _single(a):
                 message = f"{a.key} has ${{...}} in single quotes, and python-dotenv expands it all the same"
-                hint = "use double quotes if it should expand; python-dotenv has no way to write it as it is"
+                hint = (
+                    "write double quotes if it should expand; python-dotenv has no way to write it as it is"
+                )
                 yield Finding("ENV110", Status.WARNING, message, hint, at(document, a))
 
 
@@ -95,7 +95,13 @@ def refused(context: Context) -> Iterator[Finding]:
         by_reader = {n: r.refused for n, r in readings(context, document).items() if r.refused is not None}
         for reason, names in groups(by_reader).items():
             message = f"{' and '.join(names)} refuses the file: {reason}"
-            yield Finding("ENV113", Status.ERROR, message, "mend that line", Location(document.path))
+            yield Finding(
+                "ENV113",
+                Status.ERROR,
+                message,
+                "write that line so that it can read it",
+                Location(document.path),
+            )
 
 
 def _is_comment(a: Assignment) -> bool:
@@ -161,7 +167,7 @@ RULES: Final[tuple[Rule, ...]] = (
         code="ENV104",
         severity=Status.ERROR,
         title="no empty value with a comment behind it",
-        hint="put the comment on a line of its own above",
+        hint="put the comment on a line of its own above; exai env fix does it",
         explanation="`KEY=  # comment` is empty to python-dotenv, Node and bash. Compose trims the"
         " value first and then cuts it at a space and a hash: there is no such space any more, so"
         " the value is the text `# comment`. Every check for `is it set` then says yes: API keys,"
@@ -184,7 +190,7 @@ RULES: Final[tuple[Rule, ...]] = (
         code="ENV110",
         severity=Status.WARNING,
         title="no ${X} within single quotes",
-        hint="use double quotes if it should expand",
+        hint="write double quotes if it should expand",
         explanation="Single quotes mean `as it is` to a shell, Compose, Node and systemd."
         " python-dotenv expands ${X} in them as it does everywhere, so that the value depends on"
         " the reader.",

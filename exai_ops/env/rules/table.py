@@ -27,6 +27,7 @@ class Context:
         code: Which variables the code reads.
         readers: Names of the readers in use (see ``exai_ops.env.readers.READERS``).
         variables: Known variables by name (``settings.VARIABLES``), aliases included.
+        stack: Names that exai's compose stack takes beside those (``settings.STACK_VARIABLES``).
         public: Patterns (fnmatch) of keys whose values may stand in the example.
         differ: Patterns of keys whose values may differ between the files.
         tracked: Paths that git tracks, relative to the project's folder, or None when there is no git.
@@ -44,6 +45,7 @@ class Context:
         code: CodeUse | None = None,
         readers: tuple[str, ...] = ("python-dotenv", "compose"),
         variables: Mapping[str, Any] | None = None,
+        stack: tuple[str, ...] = (),
         public: tuple[str, ...] = (),
         differ: tuple[str, ...] = (),
         tracked: frozenset[str] | None = None,
@@ -56,6 +58,7 @@ class Context:
         self.code = code
         self.readers = readers
         self.variables = variables or {}
+        self.stack = stack
         self.public = public
         self.differ = differ
         self.tracked = tracked
