@@ -30,8 +30,8 @@ HEAVY = (
     "websockets",
 )  # fmt: skip
 UNUSED = (
-    "dataclasses", "difflib", "dotenv", "exai_ops.compose.model", "inspect", "json", "subprocess", "tempfile", "textwrap", "tomllib",
-    "xml", "yaml",
+    "dataclasses", "difflib", "dotenv", "exai_ops.compose.model", "inspect", "json", "subprocess", "tempfile",
+    "textwrap", "tomllib", "xml", "yaml",
 )  # fmt: skip
 """What a check of two files alone has no use for: each takes a share of its time to import."""
 
