@@ -22,13 +22,22 @@ class Problem:
 
     Attributes:
         kind: ``duplicate`` (the last one is taken here), ``template`` (a ``${...}`` that is none),
-            ``required`` (``${X:?...}`` that nothing gives) or ``shape`` (another type than it must be).
+            ``required`` (``${X:?...}`` that nothing gives), ``shape`` (another type than it must be) or
+            ``env-file`` (the file behind ``${...}`` is refused, so that it gives nothing).
         message: One line, without values.
     """
 
-    kind: Literal["duplicate", "template", "required", "shape"]
+    kind: Literal["duplicate", "template", "required", "shape", "env-file"]
     message: str
     place: Place
+
+
+class EnvRefused(Exception):
+    """Raised by what reads the file behind ``${...}``: Compose refuses it, at a line (from 1)."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(f"line {line}")
+        self.line = line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

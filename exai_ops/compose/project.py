@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from exai_ops.compose.assemble import Assembler, folder_of, join
 from exai_ops.compose.load import is_file, read_bytes
-from exai_ops.compose.model import EnvFile, Place, Project, Service, Source, Variable
+from exai_ops.compose.model import EnvFile, EnvRefused, Place, Problem, Project, Service, Source, Variable
 from exai_ops.compose.scalars import as_text
 from exai_ops.compose.shape import clean, to_value
 from exai_ops.compose.unique import unique
@@ -37,7 +37,8 @@ def load_project(
         environ: The shell's environment; ``COMPOSE_PROFILES``, ``COMPOSE_ENV_FILES`` and
             ``COMPOSE_DISABLE_ENV_FILE`` are heeded as Compose does.
         profiles: The active ones; without them ``COMPOSE_PROFILES`` says.
-        read_env: What Compose reads from the bytes of a dotenv file, ``${X}`` in it from the mapping given.
+        read_env: What Compose reads from the bytes of a dotenv file, ``${X}`` in it from the mapping given;
+            raises EnvRefused where Compose refuses the file, which is kept as a problem.
 
     Raises CouldNotLook, in one line, when something cannot be read or put together.
 
@@ -63,7 +64,7 @@ def load_project(
         sources=sources,
         env_file=env_files[-1] if env_files else None,
         active_profiles=_profiles(profiles, interpolator.environment),
-        problems=tuple(dict.fromkeys([*assembler.merger.problems, *interpolator.problems])),
+        problems=tuple(dict.fromkeys([*reader.problems, *assembler.merger.problems, *interpolator.problems])),
     )
 
 
@@ -86,17 +87,27 @@ def _env_files(
 
 
 class _EnvironmentReader:
-    """Reads env files in order, later ones over earlier ones; remembers where each name stands."""
+    """Reads env files in order, later ones over earlier ones; remembers where each name stands.
+
+    A file that Compose refuses gives nothing and is kept in ``problems``.
+    """
 
     def __init__(self, read_env: ReadEnv) -> None:
         self.places: dict[str, Place] = {}
+        self.problems: list[Problem] = []
         self._read_env = read_env
 
     def __call__(self, paths: Sequence[str], environ: Mapping[str, str]) -> Mapping[str, str]:
         values: dict[str, str] = {}
         for path in paths:
             data = read_bytes(path)
-            found = self._read_env(data, {**values, **environ})
+            try:
+                found = self._read_env(data, {**values, **environ})
+            except EnvRefused as error:
+                place = Place(file=path, line=error.line)
+                message = f"Compose refuses {path}: line {error.line}"
+                self.problems.append(Problem(kind="env-file", message=message, place=place))
+                continue
             lines = _lines_of(data)
             for name in found:
                 self.places[name] = Place(file=path, line=lines.get(name, 1))

@@ -102,7 +102,7 @@ def _project(found: Found, env_file: str | None, environ: Mapping[str, str]) -> 
     if env_file is not None:
         read_text(env_file)  # what Compose would take for text, and is none
     try:
-        return load_project(found.compose, env_file=env_file, environ=environ, read_env=_read_env)
+        return load_project(found.compose, env_file=env_file, environ=environ, read_env=read_env_file)
     except CouldNotLook as error:
         if error.hint is not None:
             raise
@@ -121,8 +121,14 @@ def _configured(config: Config, found: Found) -> str | None:
     return name
 
 
-def _read_env(data: bytes, environ: Mapping[str, str]) -> Mapping[str, str]:
-    return READERS["compose"](data, environ).values
+def read_env_file(data: bytes, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """What ``${...}`` of a compose file gets from a dotenv file. Raises EnvRefused where Compose refuses it."""
+    reading = READERS["compose"](data, environ)
+    if reading.refused is not None:
+        from exai_ops.compose.model import EnvRefused
+
+        raise EnvRefused(reading.problems[-1].line)
+    return reading.values
 
 
 def _code(folder: str | None) -> CodeUse | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from exai_ops.compose.model import Project
 from exai_ops.compose.project import load_project
-from exai_ops.env.readers import READERS
+from exai_ops.env.gather import read_env_file
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:
@@ -19,11 +19,6 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
         path.write_text(textwrap.dedent(text).lstrip("\n"), encoding="utf-8")
 
 
-def read_env(data: bytes, environ: Mapping[str, str]) -> Mapping[str, str]:
-    """A dotenv file as Compose reads it."""
-    return READERS["compose"](data, environ).values
-
-
 def load(
     *files: str,
     env_file: str | Sequence[str] | None = None,
@@ -31,4 +26,6 @@ def load(
     profiles: Sequence[str] = (),
 ) -> Project:
     """The project of files in the current folder."""
-    return load_project(files, env_file=env_file, environ=environ or {}, profiles=profiles, read_env=read_env)
+    return load_project(
+        files, env_file=env_file, environ=environ or {}, profiles=profiles, read_env=read_env_file
+    )

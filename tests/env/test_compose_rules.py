@@ -14,6 +14,7 @@ from exai_ops.env.rules.table import Context
 from exai_ops.env.runner import run
 from exai_ops.findings import Finding, Status
 
+from .cases import document
 from .compose_cases import load, write
 
 Found = Sequence[tuple[str, str, str | None]]
@@ -347,6 +348,35 @@ def test_the_mend_names_the_env_file_that_has_the_name() -> None:
     assert finding.message.startswith("${TAG} gets nothing: .env.docker has it")
     assert finding.hint == "run docker compose --env-file .env.docker -f c.yml up"
     assert findings("CMP002", files, env_file=".env.docker") == []
+
+
+def test_a_refused_env_file_is_one_finding() -> None:
+    """Nothing of it arrives, and no --env-file mends that."""
+    files = {"c.yml": f"{SERVICE}    image: a:${{TAG}}${{B}}${{C:?}}\n", ".env": 'TAG=1\nB=2\nX="open\n'}
+    (finding,) = findings("CMP002", files)
+    assert str(finding.where) == ".env:3"
+    assert finding.message == "Compose refuses .env: line 3, so ${TAG}, ${B}, ${C} can get nothing from it"
+    assert "open" not in finding.hint
+    assert "--env-file" not in finding.hint
+    assert findings("CMP001", files) == []
+    (finding,) = findings("CMP002", files, environ={"TAG": "1", "B": "2", "C": "3"})
+    assert finding.message == "Compose refuses .env: line 3"
+
+
+def test_a_live_file_that_no_env_file_names_is_not_said_to_be_named() -> None:
+    write(Path(), {"c.yml": f"{SERVICE}    image: a:${{TAG}}\n"})
+    (rule,) = (rule for rule in RULES if rule.code == "CMP002")
+    (finding,) = run([rule], Context(project=load("c.yml"), live=document("TAG=1\n", ".env.docker")))
+    assert finding.message == (
+        "${TAG} gets nothing: .env.docker has it, but Compose takes .env for ${...}, so it is empty"
+    )
+
+
+def test_no_default_is_offered_for_a_password() -> None:
+    """CMP014 would take it back."""
+    for name, offered in (("DB_PASSWORD", False), ("TAG", True)):
+        (finding,) = findings("CMP002", f"{SERVICE}    image: a:${{{name}:?x}}\n")
+        assert (f"${{{name}:-default}}" in finding.hint) == offered
 
 
 def test_an_empty_value_is_said_to_be_empty_and_where() -> None:

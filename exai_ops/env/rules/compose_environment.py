@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from exai_ops.compose.model import EnvFile, Interpolation, Place, Project, Service, Source
+from exai_ops.compose.model import EnvFile, Interpolation, Place, Problem, Project, Service, Source
 from exai_ops.env.effective import Candidate, FileReading, readings_of, value_of
 from exai_ops.env.rules.table import Context
 from exai_ops.env.shown import is_secret_key
@@ -40,7 +40,7 @@ _MENDS: Final = {
 def refused(_context: Context, project: Project) -> Iterator[Finding]:
     """What Compose does not accept in the files."""
     for problem in project.problems:
-        if problem.kind != "required":  # CMP002 says those, with what to do
+        if problem.kind in _MENDS:  # CMP002 says the others, with what to do
             hint = _MENDS[problem.kind]
             yield Finding("CMP001", Status.ERROR, problem.message, hint, at(problem.place, problem.kind))
     yield from _same_names(project)
@@ -76,6 +76,8 @@ def run_together(one: Service, other: Service) -> bool:
 
 def unresolved(context: Context, project: Project) -> Iterator[Finding]:
     """References that nothing in the interpolation environment gives."""
+    refused = [problem for problem in project.problems if problem.kind == "env-file"]
+    yield from (_refused_file(project, problem) for problem in refused)
     said: set[str] = set()
     for reference in _each_once(project.interpolations):
         required = reference.kind in (":?", "?")
@@ -83,8 +85,20 @@ def unresolved(context: Context, project: Project) -> Iterator[Finding]:
         if empty and reference.name in said:  # one empty line, however many places wait for it
             continue
         said.update([reference.name] if empty else ())
-        if empty or (not reference.found and (required or reference.kind == "plain")):
+        missing = not refused and not reference.found and (required or reference.kind == "plain")
+        if empty or missing:
             yield _unresolved(context, project, reference, required=required)
+
+
+def _refused_file(project: Project, problem: Problem) -> Finding:
+    """The one finding for a file that gives nothing, whatever it should have given."""
+    waiting = dict.fromkeys(f"${{{r.name}}}" for r in project.interpolations if not r.found)
+    many = f" and {len(waiting) - 3} more" if len(waiting) > 3 else ""
+    lost = f", so {', '.join([*waiting][:3])}{many} can get nothing from it" if waiting else ""
+    hint = f"mend line {problem.place.line} of {problem.place.file}: close its quotes, or write KEY=value"
+    return Finding(
+        "CMP002", Status.ERROR, problem.message + lost, hint, Location(problem.place.file, problem.place.line)
+    )
 
 
 def _each_once(references: Iterable[Interpolation]) -> Iterable[Interpolation]:
@@ -98,15 +112,18 @@ def _each_once(references: Iterable[Interpolation]) -> Iterable[Interpolation]:
 
 
 def _unresolved(context: Context, project: Project, reference: Interpolation, *, required: bool) -> Finding:
-    name, file = reference.name, _file_with(context, project, reference)
+    name, env = reference.name, project.env_file or ".env"
+    file, read = _file_with(context, project, reference)
     if reference.found:
         message, hint = _empty(name, project.sources.get(name))
     elif file:
-        message = f"${{{name}}} gets nothing: {file} has it, but what env_file names never feeds ${{...}}"
+        why = "what env_file names never feeds ${...}" if read else f"Compose takes {env} for ${{...}}"
+        message = f"${{{name}}} gets nothing: {file} has it, but {why}"
         hint = f"run docker compose --env-file {file} {_options(project)} up"
     else:
-        message = f"${{{name}}} gets nothing: neither the shell nor {project.env_file or '.env'} has it"
-        hint = f"add to {project.env_file or '.env'}: {name}=... or write ${{{name}:-default}}"
+        message = f"${{{name}}} gets nothing: neither the shell nor {env} has it"
+        hint = f"add to {env}: {name}=..."
+        hint += "" if is_secret_key(name) else f" or write ${{{name}:-default}}"
     message += ", so Compose refuses to start" if required else ", so it is empty"
     serious = required or file is not None or is_secret_key(name)
     status = Status.ERROR if serious else Status.WARNING
@@ -131,16 +148,17 @@ def _options(project: Project) -> str:
     return " ".join(f"-f {path}" for path in given)
 
 
-def _file_with(context: Context, project: Project, reference: Interpolation) -> str | None:
-    """The env file that has the name: the service's own first, then another's, then the live file."""
+def _file_with(context: Context, project: Project, reference: Interpolation) -> tuple[str | None, bool]:
+    """The file that has the name, and whether env_file names it: the service's, another's, the live file."""
     own = project.services.get(reference.service or "")
     services = ([own] if own else []) + list(project.services.values())
     for service in services:
         for entry in files_read(context, project, service):
             if reference.name in entry.reading.values:
-                return entry.file.path
+                return entry.file.path, True
     live = context.live
-    return live.path if live is not None and reference.name in live.index else None
+    there = live is not None and reference.name in live.index and live.path != project.env_file
+    return (live.path if live is not None and there else None), False
 
 
 # --- one time zone -----------------------------------------------------------------------------
