@@ -8,12 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from exai_ops.compose.interpolation import parse_template
 from exai_ops.compose.model import Place, Project, Service
-from exai_ops.env.effective import Candidate, Readers, candidates, readings_of
-from exai_ops.env.model import Reading
+from exai_ops.env.document import parse
+from exai_ops.env.effective import Candidate, FileReading, Readers, candidates, readings_of
+from exai_ops.env.model import Assignment, Reading, Unparsable
 from exai_ops.env.shown import MASK, shown
 
-_NAMES: Final = re.compile(r"\$\$|\$\{?([A-Za-z_][A-Za-z0-9_]*)")
+_DEFAULT: Final = "${{{}}} here is given by nothing: its default applies"
 _KEEPS_SHELL: Final = ("python-dotenv", "node")  # they leave alone what the process has already
 
 
@@ -45,6 +47,7 @@ class Explanation:
     Attributes:
         secret: Whether its values are never shown.
         known: Whether some file, service or setting has the key, asked for here or not.
+        dropped: Where a file has the key, when no reader takes it from there.
         nearest: A name like it that is known, when the key itself is not.
     """
 
@@ -52,6 +55,7 @@ class Explanation:
     secret: bool
     rows: tuple[Row, ...]
     known: bool = True
+    dropped: tuple[Place, ...] = ()
     nearest: str | None = None
 
     @property
@@ -100,25 +104,42 @@ class Sources:
 def explain(
     key: str, sources: Sources, *, service: str | None = None, reader: str | None = None
 ) -> Explanation:
-    """What each service and reader gets for a key; one service or one reader alone when it is named."""
+    """What each service and reader gets for a key; of services or readers the named one alone."""
     project = sources.project
     rows: list[Row] = []
-    if project is not None and reader is None:
+    if project is not None and reader is None and any(r.name == key for r in project.interpolations):
         rows.append(_interpolated(project, key))
+    if project is not None and (service is not None or reader is None):
         chosen = [project.services[service]] if service else project.services.values()
         rows += [_in_service(project, one, key, sources) for one in chosen]
-    if service is None:
+    if service is None or reader is not None:
         rows += _in_files(key, sources, [reader] if reader else sources.use)
     variable = sources.variables.get(key)
     if variable is not None and service is None and reader is None:
         rows.append(_default(key, variable))
     names = set() if any(_says(row) for row in rows) else _known(sources)
-    known = not names or key in names
+    dropped = tuple(_standing(key, sources)) if key not in names and names else ()
+    known = not names or key in names or bool(dropped)
     near = [] if known else difflib.get_close_matches(key, sorted(names), n=1, cutoff=0.6)
     secret = getattr(variable, "kind", "") == "secret"
     return Explanation(
-        key=key, secret=secret, rows=tuple(rows), known=known, nearest=near[0] if near else None
+        key=key,
+        secret=secret,
+        rows=tuple(rows),
+        known=known,
+        dropped=dropped,
+        nearest=near[0] if near else None,
     )
+
+
+def _standing(key: str, sources: Sources) -> Iterator[Place]:
+    """Where the files have a key that is in no reading of them."""
+    start = re.compile(rf"[ \t]*(?:export[ \t]+)?{re.escape(key)}[ \t]*(?:[=:]|$)")
+    for path, data in sources.files:
+        for node in parse(data, path).nodes:
+            here = isinstance(node, Assignment) and node.key == key
+            if here or (isinstance(node, Unparsable) and start.match(node.raw)):
+                yield Place(file=path, line=node.line)
 
 
 # --- ${KEY} ------------------------------------------------------------------------------------
@@ -129,7 +150,8 @@ def _interpolated(project: Project, key: str) -> Row:
     source = project.sources.get(key)
     file = project.env_file or ".env"
     if source is None:
-        why = [f"neither the shell nor {file} has it, and env_file never feeds ${{...}}"]
+        refused = [problem.message for problem in project.problems if problem.kind == "env-file"]
+        why = refused or [f"neither the shell nor {file} has it, and env_file never feeds ${{...}}"]
         return Row(who=who, value=None, source="unset", why=tuple(why))
     text = (
         "the shell wins over --env-file and .env" if source.kind == "shell" else "the shell does not have it"
@@ -145,7 +167,7 @@ def _interpolated(project: Project, key: str) -> Row:
 def _in_service(project: Project, service: Service, key: str, sources: Sources) -> Row:
     files = readings_of(project, service, sources.readers)
     found = candidates(project, service, files, key)
-    notes = [*_missing_files(service), *_asleep(project, service)]
+    notes = [*_missing_files(service), *_refused_files(files), *_asleep(project, service)]
     who = f"service {service.name}"
     if not found:
         why = "no ENV of its image is known here, which would hold now"
@@ -185,18 +207,35 @@ def _why_bare(winner: Candidate, *, losing: bool) -> Iterator[str]:
 
 def _references(project: Project, winner: Candidate) -> Iterator[str]:
     """Where each ``${X}`` of a value in the compose file got its value."""
-    for name in dict.fromkeys(_NAMES.findall(winner.written or "")):
-        if name:
-            source = project.sources.get(name)
-            place = source.where if source else None
-            where = f"{place.file}:{place.line}" if place else source.kind if source else "nowhere"
-            yield f"${{{name}}} here comes from {where}"
+    for reference in dict.fromkeys(parse_template(winner.written or "").references()):
+        name, kind = reference.name, reference.kind
+        source = project.sources.get(name)
+        place = source.where if source else None
+        where = f"{place.file}:{place.line}" if place else source.kind if source else "nowhere"
+        said = f"${{{name}}} here comes from {where}"
+        given = project.environment.get(name)
+        if kind.endswith("-") and (given is None or (not given and kind == ":-")):
+            said = f"{said}, where it is empty: its default applies" if source else _DEFAULT.format(name)
+        elif kind.endswith("+") and source is None:
+            said = f"${{{name}}} here is given by nothing, so what stands for it when it is set is left out"
+        yield said
 
 
 def _missing_files(service: Service) -> Iterator[str]:
     for file in service.env_files:
         if file.data is None:
             yield f"{file.path} {file.problem or 'does not exist'}, which may have it"
+
+
+def _refused_files(files: Sequence[FileReading]) -> Iterator[str]:
+    for entry in files:
+        if entry.reading.refused is not None:
+            where = f"{entry.file.path}{_line_of(entry.reading)}"
+            yield f"Compose refuses {where}, so it does not start the service"
+
+
+def _line_of(refused: Reading) -> str:
+    return f": line {refused.problems[-1].line}" if refused.problems else ""
 
 
 def _asleep(project: Project, service: Service) -> Iterator[str]:
@@ -217,7 +256,8 @@ def _in_file(key: str, path: str, name: str, reading: Reading, environ: Mapping[
     who = f"{name} of {path}"
     place = Place(file=path, line=reading.lines.get(key, 1)) if key in reading.values else None
     if reading.refused is not None:
-        return Row(who=who, value=None, source="unset", why=("it refuses the whole file",))
+        why = (f"it refuses the whole file{_line_of(reading)}",)
+        return Row(who=who, value=None, source="unset", why=why)
     if key in environ and name in _KEEPS_SHELL:
         over = (place,) if place else ()
         return Row(

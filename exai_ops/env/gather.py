@@ -122,7 +122,7 @@ def _configured(config: Config, found: Found) -> str | None:
 
 
 def read_env_file(data: bytes, environ: Mapping[str, str]) -> Mapping[str, str]:
-    """What ``${...}`` of a compose file gets from a dotenv file. Raises EnvRefused where Compose refuses it."""
+    """What a compose file's ``${...}`` gets from a dotenv file. Raises EnvRefused where Compose does."""
     reading = READERS["compose"](data, environ)
     if reading.refused is not None:
         from exai_ops.compose.model import EnvRefused

@@ -76,7 +76,7 @@ BARE_UNSET = "a key without a value in environment, which neither the shell nor 
          ["${B} here comes from .env:2"]),
         ("{environment: ['A=${B}']}", {".env": "B=1\n"}, {"B": "2"}, "2", "c.yml:2",
          ["${B} here comes from shell"]),
-        ("{environment: ['A=${B:-d}']}", {}, {}, "d", "c.yml:2", ["${B} here comes from nowhere"]),
+        ("{environment: ['A=${B:-d}']}", {}, {}, "d", "c.yml:2", ["${B} here is given by nothing: its default applies"]),
         ("{environment: ['A=$$B']}", {}, {}, "$B", "c.yml:2", []),
         ("{environment: [A]}", {}, {"A": "1"}, "1", "c.yml:2", [BARE]),
         ("{environment: [A], env_file: e}", {"e": "A=1\n"}, {}, None, "c.yml:2",
@@ -106,13 +106,55 @@ def test_an_env_file_looks_names_up_where_compose_does() -> None:
 
 
 def test_the_name_in_the_compose_file_is_a_row_of_its_own() -> None:
-    files = {"c.yml": "services: {web: {env_file: e}}\n", "e": "A=1\n"}
+    files = {"c.yml": "services: {web: {env_file: e, image: 'x:$A'}}\n", "e": "A=1\n"}
     row, service = explained("A", files).rows
     assert (row.who, row.value, row.source) == ("${A} in the compose file", None, "unset")
     assert row.why == ("neither the shell nor .env has it, and env_file never feeds ${...}",)
     assert service.value == "1"
     row = explained("A", {**files, ".env": "A=2\n"}, environ={"A": "3"}).rows[0]
     assert (row.value, row.source, row.why) == ("3", "shell", ("the shell wins over --env-file and .env",))
+    row = explained("A", {**files, ".env": "A='it's'\n"}).rows[0]
+    assert row.why == ("Compose refuses .env: line 1",)
+    files = {"c.yml": "services: {web: {env_file: e}}\n", "e": "A=1\n"}
+    assert [row.who for row in explained("A", files).rows] == ["service web"]
+
+
+@pytest.mark.parametrize(
+    ("value", "dotenv", "why"),
+    [
+        ("${R}", "", "${R} here comes from nowhere"),
+        ("${R}", "R=1\n", "${R} here comes from .env:1"),
+        ("${R:-eu}", "", "${R} here is given by nothing: its default applies"),
+        ("${R-eu}", "", "${R} here is given by nothing: its default applies"),
+        ("${R:-eu}", "R=\n", "${R} here comes from .env:1, where it is empty: its default applies"),
+        ("${R-eu}", "R=\n", "${R} here comes from .env:1"),
+        ("${R:-eu}", "R=1\n", "${R} here comes from .env:1"),
+        ("${R:+eu}", "", "${R} here is given by nothing, so what stands for it when it is set is left out"),
+    ],
+)
+def test_where_a_reference_comes_from(value: str, dotenv: str, why: str) -> None:
+    row = service_row(f"{{environment: ['A={value}']}}", {".env": dotenv})
+    assert row.why[-1] == why
+
+
+def test_a_service_whose_env_file_is_refused_is_said_not_to_start() -> None:
+    row = service_row("{env_file: e}", {"e": "A=1\nD='it's'\n"})
+    assert row.why[-1] == "Compose refuses e: line 2, so it does not start the service"
+
+
+def test_a_service_and_a_reader_are_both_shown() -> None:
+    files = {"c.yml": "services: {web: {environment: [A=1]}, b: {}}\n", ".env": "A=2\n"}
+    found = explained("A", files, use=("compose",), dotenv=(".env",), service="web", reader="node")
+    assert [(row.who, row.value) for row in found.rows] == [("service web", "1"), ("node of .env", "2")]
+
+
+def test_a_key_that_no_reader_takes_is_said_to_be_there(capsys: pytest.CaptureFixture[str]) -> None:
+    for text in ("A=1\nD='it's'\n", 'A=1\nD="open\n'):
+        Path(".env").write_text(text)
+        assert main(["env", "explain", "D"]) == 1
+        out, err = capsys.readouterr()
+        assert "line 2 of .env has D, but no reader takes it" in err
+        assert "it refuses the whole file: line 2" in out
 
 
 def test_each_reader_of_a_file_has_a_row() -> None:
@@ -141,7 +183,7 @@ def test_values_of_secrets_are_numbered_and_never_shown() -> None:
         "e": f"DB_PASSWORD={SECRET}\n",
     }
     found = explained("DB_PASSWORD", files)
-    assert [found.shown(row) for row in found.rows] == ["unset", "*** (1)", "*** (1)", "*** (2)"]
+    assert [found.shown(row) for row in found.rows] == ["*** (1)", "*** (1)", "*** (2)"]
     for text in (as_table(found), as_json(found)):
         assert SECRET[:6] not in text
         assert "other" not in text
@@ -183,7 +225,7 @@ def test_json_and_one_service(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["env", "explain", "DB_PASSWORD", "--service", "web", "--format", "json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["schema_version"], document["key"]) == (1, "DB_PASSWORD")
-    assert document["rows"][1] == {
+    assert document["rows"][0] == {
         "who": "service web", "value": "***", "set": True, "source": "env_file",
         "where": {"file": ".env.docker", "line": 2}, "over": [], "why": [],
     }  # fmt: skip

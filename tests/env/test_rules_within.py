@@ -140,3 +140,8 @@ def test_a_dollar_in_a_secret_names_no_variable(text: str, named: bool) -> None:
     """What stands behind it is a piece of the secret, not a name to be shown."""
     (finding,) = found(RULES, "ENV109", context(live=text, readers=BOTH))
     assert ("Zq7Xv9Kw" in f"{finding.message} {finding.hint}") is named
+
+
+def test_a_refusal_is_at_its_line_with_its_key() -> None:
+    (finding,) = found(RULES, "ENV113", context(live="A=1\nD='it's'\n"))
+    assert (finding.where.line, finding.where.name) == (2, "D")

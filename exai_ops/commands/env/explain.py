@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -64,7 +64,14 @@ def explain(
         raise _not_set(explanation)
 
 
+_MEND: Final = "exai env check says how to mend the line"
+
+
 def _not_set(explanation: Explanation) -> ExaiError:
+    if explanation.dropped:
+        where = " and ".join(f"line {place.line} of {place.file}" for place in explanation.dropped)
+        has = "have" if len(explanation.dropped) > 1 else "has"
+        return ExaiError(f"{where} {has} {explanation.key}, but no reader takes it", hint=_MEND)
     where = "there" if explanation.known else "anywhere"
     near = explanation.nearest
     return ExaiError(f"{explanation.key} is not set {where}", hint=f"did you mean {near}?" if near else None)

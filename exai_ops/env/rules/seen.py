@@ -92,16 +92,26 @@ def refused(context: Context) -> Iterator[Finding]:
     for document in context.documents():
         if any(isinstance(node, Unparsable) for node in document.nodes):
             continue
-        by_reader = {n: r.refused for n, r in readings(context, document).items() if r.refused is not None}
-        for reason, names in groups(by_reader).items():
+        by_reader = {n: _refusal(r) for n, r in readings(context, document).items() if r.refused is not None}
+        for (reason, line), names in groups(by_reader).items():
             message = f"{' and '.join(names)} refuses the file: {reason}"
             yield Finding(
                 "ENV113",
                 Status.ERROR,
                 message,
                 "write that line so that it can read it",
-                Location(document.path),
+                Location(document.path, line, _key_at(document, line)),
             )
+
+
+def _refusal(reading: Reading) -> tuple[str, int | None]:
+    """Why a reader refuses a file, and at which line, where it says."""
+    return reading.refused or "", reading.problems[-1].line if reading.problems else None
+
+
+def _key_at(document: Document, line: int | None) -> str | None:
+    around = (a.key for a in document.assignments if line is not None and a.line <= line <= a.end_line)
+    return next(around, None)
 
 
 def _is_comment(a: Assignment) -> bool:
