@@ -256,8 +256,8 @@ def _in_file(key: str, path: str, name: str, reading: Reading, environ: Mapping[
     who = f"{name} of {path}"
     place = Place(file=path, line=reading.lines.get(key, 1)) if key in reading.values else None
     if reading.refused is not None:
-        why = (f"it refuses the whole file{_line_of(reading)}",)
-        return Row(who=who, value=None, source="unset", why=why)
+        refusal = f"it refuses the whole file{_line_of(reading)}"
+        return Row(who=who, value=None, source="unset", why=(refusal,))
     if key in environ and name in _KEEPS_SHELL:
         over = (place,) if place else ()
         return Row(

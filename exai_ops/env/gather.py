@@ -12,7 +12,7 @@ from exai_ops.env.load import load_document, read_text
 from exai_ops.env.model import Document
 from exai_ops.env.readers import READERS
 from exai_ops.env.rules.table import Context
-from exai_ops.env.suppression import MARK, Suppression, in_config, in_text
+from exai_ops.env.suppression import MARK, Suppression, both_sides, in_config, in_text
 from exai_ops.env.tracked import Tracked, unasked
 from exai_ops.errors import CouldNotLook, UsageError
 from exai_ops.settings import STACK_VARIABLES, VARIABLES, shell
@@ -149,8 +149,8 @@ def _suppressions(context: Context, config: Config) -> tuple[Suppression, ...]:
         found += in_text(document.path, document.text)
     for path in context.project.files if context.project is not None else ():
         text = _text(path)
-        found += in_text(path, text) if MARK in text else []
-    return tuple(found)
+        found += in_text(path, text, nested=True) if MARK in text else []
+    return tuple(both_sides(found, context.example, context.live))
 
 
 def _text(path: str) -> str:

@@ -71,7 +71,7 @@ def run(rules: Sequence[Rule], context: Context, leave: Leave | None = None) -> 
     def judged(code: str) -> bool:
         return code in selected - skipped or code not in leave.codes
 
-    found = suppression.apply(found, leave.suppressions, judged=judged)
+    found = suppression.apply(found, leave.suppressions, judged=judged, codes=leave.codes)
     if leave.known is not None:
         found = baseline.apply(found, leave.known, leave.baseline, judged=judged)
     found = [finding for finding in found if finding.code in selected]

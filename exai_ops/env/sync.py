@@ -7,8 +7,9 @@ example that it lacks, and keeps every value that it has.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from exai_ops.env.document import parse
 from exai_ops.env.lines import Entry, line_of
@@ -18,8 +19,10 @@ from exai_ops.env.placement import Placement, Spot
 from exai_ops.env.publish import Policy
 from exai_ops.env.sections import Section, comments_above
 from exai_ops.env.side import Forward, Reverse, Side
-from exai_ops.env.suppression import MARK
+from exai_ops.env.suppression import MARK, Decided
 from exai_ops.errors import CouldNotLook
+
+_VALUES: Final = ("ENV005", "ENV301")  # what is found of a value of the example
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,17 +43,28 @@ class Synced:
 
 
 def sync(
-    source: Document, target: Document, policy: Policy, *, reverse: bool = False, prune: bool = False
+    source: Document,
+    target: Document,
+    policy: Policy,
+    *,
+    reverse: bool = False,
+    prune: bool = False,
+    decided: Decided | None = None,
 ) -> Synced:
     """The target with the keys of the source; ``prune`` takes out those that the source lacks.
 
     Nothing else of the target is lost: comments, sections, blank lines, duplicates, order, line ends.
+    ``decided`` tells which findings of ``check`` are to stay as they are, so that no key of them changes.
     Raises CouldNotLook when a quote of the target that never ends would swallow what is added.
     """
     side: Side = Reverse() if reverse else Forward(source, policy)
-    changed = dict(side.followed(source, target))
-    removed = [key for key in target.index if key not in source.index] if prune else []
-    insertions = list(_insertions(source, target, side))
+    lacking, extra = ("ENV001", "ENV002") if reverse else ("ENV002", "ENV001")
+    there, here = _Kept(decided, source.path), _Kept(decided, target.path)
+    followed = side.followed(source, target)
+    changed = {i: raw for i, raw in followed if not any(here(code, target.nodes[i]) for code in _VALUES)}
+    extras = [key for key in target.index if key not in source.index] if prune else []
+    removed = [key for key in extras if not any(here(extra, a) for a in target.index[key])]
+    insertions = list(_insertions(source, target, side, lambda node: there(lacking, node)))
     text = _render(target, changed, set(removed), insertions)
     document = parse(text.encode("utf-8", "surrogateescape"), target.path)
     entries = [entry for _, entry in insertions]
@@ -65,6 +79,19 @@ def sync(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Whether somebody has decided to leave what a rule finds at an assignment of one file."""
+
+    decided: Decided | None
+    path: str
+
+    def __call__(self, code: str, node: Node) -> bool:
+        if self.decided is None or not isinstance(node, Assignment):
+            return False
+        return self.decided(code, self.path, node.line, node.key)
+
+
 def _is_stray(node: Node) -> bool:
     return isinstance(node, Assignment) and is_stray(node.key)
 
@@ -77,14 +104,16 @@ def _keys(target: Document, indexes: Iterable[int]) -> tuple[str, ...]:
 # --- what is added -----------------------------------------------------------------------------
 
 
-def _insertions(source: Document, target: Document, side: Side) -> Iterator[tuple[Spot, Entry]]:
-    """The keys that the target lacks, each with its place."""
+def _insertions(
+    source: Document, target: Document, side: Side, left: Callable[[Node], bool]
+) -> Iterator[tuple[Spot, Entry]]:
+    """The keys that the target lacks, each with its place; not those that are to be ``left``."""
     placement = Placement(source, target)
     have = {node.text for node in target.nodes if isinstance(node, Comment)}
     for index, node in enumerate(source.nodes):
         if not isinstance(node, Assignment) or is_stray(node.key) or node.key in target.index:
             continue
-        if node is source.last_of(node.key):
+        if node is source.last_of(node.key) and not left(node):
             spot = placement.spot(index)
             banner = _banner(source, spot.opens, index, side) if spot.opens else []
             above = _comments(source, index, have, side)

@@ -272,3 +272,17 @@ def test_ten_thousand_keys_are_judged(here: Path, capsys: pytest.CaptureFixture[
         (here / name).write_text("".join(f"# about key {n}\nKEY_{n}={value}\n" for n in range(10_000)))
     assert check("--format", "short") == 0
     assert len(capsys.readouterr().out.splitlines()) == 10_000
+
+
+def test_the_suppressions_of_the_documentation_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    section = (ROOT / "docs" / "env.md").read_text().partition("## Suppression\n")[2].partition("## ")[0]
+    block = [line[4:] for line in section.splitlines() if line.startswith("    ")]
+    assert len(block) == 4
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_bytes("".join(f"{line}\r\n" for line in block).encode())
+    (tmp_path / ".env.example").write_text("EXAI_WS_PORT=9000\nGREETING=\n")
+    main(["env", "check", "--only", "ENV0,ENV102,ENV104", "--format", "json"])
+    said = {f["code"] for f in json.loads(capsys.readouterr().out)["findings"] if f["status"] != "skip"}
+    assert said.isdisjoint({"ENV005", "ENV090", "ENV091", "ENV102", "ENV104"}), said

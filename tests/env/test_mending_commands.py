@@ -123,6 +123,35 @@ def test_fix_leaves_what_is_suppressed(folder: Path) -> None:
     assert (folder / ".env").read_text() == text.replace("C =1", "C=1")
 
 
+SUPPRESSED = {
+    "in the example": ("A_SIZE=1  # exai:ignore[ENV005] mine\n", "A_SIZE=2\n", ""),
+    "in the live file": ("A_SIZE=1\n", "A_SIZE=2  # exai:ignore[ENV005] mine\n", ""),
+    "in pyproject": ("A_SIZE=1\n", "A_SIZE=2\n", 'code = "ENV005", key = "A_SIZE"'),
+    "a key of one's own": ("B=1\n", "# ===\n# MINE\n# ===\nB=1\n# exai:ignore[ENV002] mine\nA=1\n", ""),
+}
+
+
+@pytest.mark.parametrize(("example", "live", "entry"), SUPPRESSED.values(), ids=SUPPRESSED)
+def test_sync_leaves_what_is_suppressed(folder: Path, example: str, live: str, entry: str) -> None:
+    (folder / ".env.example").write_text(example)
+    (folder / ".env").write_text(live)
+    if entry:
+        ignored = f'[tool.exai]\nignore = [{{ {entry}, reason = "mine" }}]\n'
+        (folder / "pyproject.toml").write_text(ignored)
+    assert main(["env", "sync", "--check"]) == 0
+    assert main(["env", "sync"]) == 0
+    assert (folder / ".env.example").read_text() == example
+
+
+def test_prune_leaves_what_is_suppressed(folder: Path) -> None:
+    (folder / ".env.example").write_text("OLD=1  # exai:ignore[ENV001] for others\nC=1\n")
+    (folder / ".env").write_text("A=1\nB=2\n")
+    assert main(["env", "sync", "--prune"]) == 0
+    text = (folder / ".env.example").read_text()
+    assert "OLD=1" in text
+    assert "C=1" not in text
+
+
 def test_many_fixes_are_counted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / ".env.example").write_text("".join(f"A{n}=1 \n" for n in range(50)))
     assert main(["env", "fix", ".env.example"]) == 0

@@ -14,9 +14,11 @@ from exai_ops.env import baseline
 from exai_ops.env.config import Ignore, parse_config, read_config
 from exai_ops.env.rules.table import Context, Rule
 from exai_ops.env.runner import Leave, run
-from exai_ops.env.suppression import Suppression, apply, in_config, in_text
+from exai_ops.env.suppression import Suppression, apply, both_sides, in_config, in_text
 from exai_ops.errors import CouldNotLook, UsageError
 from exai_ops.findings import Finding, Location, Status
+
+from .cases import document
 
 
 def finding(code: str, line: int | None = 1, key: str | None = "KEY", file: str = ".env") -> Finding:
@@ -43,7 +45,10 @@ def judge_all(_code: str) -> bool:
         ("KEY=1  # exai:ignore[ENV104]", ["ENV104", "ENV091"]),
         ("KEY=1  # exai:ignore[ENV104]   ", ["ENV104", "ENV091"]),
         ("KEY=1  # exai:ignore[] why", ["ENV104", "ENV090"]),
-        ("KEY=1  # exai:ignore ENV104 no bracket", ["ENV104"]),
+        ("KEY=1  # exai:ignore ENV104 no bracket", ["ENV104", "ENV090"]),
+        ("KEY=1  # exai:ignore-file", ["ENV104", "ENV090"]),
+        ("KEY=1  # what exai:ignore does", ["ENV104"]),
+        ("KEY=1  # exai:ignored", ["ENV104"]),
         ("KEY='#exai:ignore[ENV104] in a word'", ["ENV104"]),
         ("OTHER=1  # exai:ignore[ENV104] elsewhere\nKEY=1", ["ENV090"]),
     ],
@@ -68,6 +73,78 @@ def test_on_the_line(text: str, left: list[str]) -> None:
 def test_above_and_for_the_file(text: str, line: int, hidden: bool) -> None:
     left = codes(apply([finding("ENV104", line)], in_text(".env", text), judged=judge_all))
     assert left == ([] if hidden else ["ENV104", "ENV090"])
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("K=1  # exai:ignore[ENV102] why", "take out exai:ignore[ENV102] and its reason"),
+        ("# exai:ignore-file[ENV102] why", "take out exai:ignore-file[ENV102] and its reason"),
+        (
+            "K=1  # exai:ignore[ENV102,ENV104] why",
+            "take ENV102 out of exai:ignore[ENV102,ENV104]; the reason stays for the others",
+        ),
+        ("K=1  # exai:ignore[] why", "write # exai:ignore[CODE] and why, with the code of the finding"),
+        ("K=1  # exai:ignore why", "write # exai:ignore[CODE] and why, with the code of the finding"),
+    ],
+)
+def test_the_hint_fits_how_it_is_written(text: str, hint: str) -> None:
+    (said,) = apply([finding("ENV104", 1)] * ("ENV104" in text), in_text(".env", text), judged=judge_all)
+    assert said.hint.startswith(hint)
+
+
+def test_the_hint_for_an_entry_of_pyproject_names_it_so() -> None:
+    (said,) = apply([], in_config([Ignore(code="ENV102", reason="why")]), judged=judge_all)
+    assert said.hint == "take out the entry for ENV102 in [tool.exai] ignore"
+
+
+def test_a_code_that_no_rule_has_is_said_to_be_none() -> None:
+    given = in_text(".env", "K=1  # exai:ignore[ENV999] why")
+    (said,) = apply([], given, judged=judge_all, codes={"ENV104"})
+    assert said.message == "there is no rule ENV999, so its suppression hides nothing"
+
+
+YAML = """\
+services:
+  a:
+    # exai:ignore[CMP008] for the neighbours
+    ports:
+    - 80:80
+
+    - target: 81
+      published: 81
+    image: x:1
+  b:
+    ports:
+      - 82:82
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "hidden"), [(4, True), (5, True), (7, True), (8, True), (9, False), (12, False)]
+)
+def test_above_a_block_of_yaml_it_holds_for_the_block(line: int, hidden: bool) -> None:
+    given = in_text("c.yml", YAML, nested=True)
+    assert codes(apply([finding("CMP008", line, file="c.yml")], given, judged=judge_all)) == (
+        [] if hidden else ["CMP008", "ENV090"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("live", "hidden"),
+    [
+        ("X=1\nKEY=2  # exai:ignore[ENV005] mine", True),
+        ("# exai:ignore[ENV005] mine\nKEY=2", True),
+        ("# exai:ignore-file[ENV005] mine\nKEY=2", True),
+        ("X=1  # exai:ignore[ENV005] mine\nKEY=2", False),
+        ("KEY=2  # exai:ignore[ENV010] mine", False),
+    ],
+)
+def test_a_difference_may_be_suppressed_in_the_live_file_too(live: str, hidden: bool) -> None:
+    both = document("KEY=1\n", ".env.example"), document(live, ".env")
+    given = both_sides(in_text(".env", live), *both)
+    left = apply([finding("ENV005", 1, file=".env.example")], given, judged=judge_all)
+    assert ("ENV005" in codes(left)) is not hidden
 
 
 def test_it_is_for_its_own_file() -> None:

@@ -40,6 +40,7 @@ def sync(
     from exai_ops.env.find import find
     from exai_ops.env.load import load_document
     from exai_ops.env.publish import Policy
+    from exai_ops.env.suppression import decided
     from exai_ops.env.sync import sync as synced
     from exai_ops.settings import STACK_VARIABLES, VARIABLES
 
@@ -51,7 +52,8 @@ def sync(
     known = {name: variable for variable in VARIABLES for name in variable.names}
     stack = (variable.name for variable in STACK_VARIABLES if not variable.secret)
     policy = Policy(public=(*config.public, *stack), differ=config.differ, variables=known)
-    done = synced(source, target, policy, reverse=reverse, prune=prune)
+    told = decided((one, two), config.ignore, pair=(one, two))
+    done = synced(source, target, policy, reverse=reverse, prune=prune, decided=told)
     said = list(_said(done, source.path))
     differs = apply(target, done.document, said, dry_run=dry_run, check=check, secrets=source)
     raise typer.Exit(1 if differs and check else 0)
