@@ -94,6 +94,21 @@ def test_who_takes_the_comment_is_said() -> None:
     assert "Compose takes the comment" in finding.message
 
 
+@pytest.mark.parametrize(
+    ("text", "readers", "who"),
+    [
+        ("G= # hello\nG=x\n", BOTH, "compose takes"),
+        ("G= # hello\nG=x\n", ("compose", "docker-run"), "compose and docker-run take"),
+        ("G= # hello\n", ("compose", "systemd"), "compose and systemd take"),
+    ],
+)
+def test_who_takes_the_comment_is_true_of_a_line_that_loses(
+    text: str, readers: tuple[str, ...], who: str
+) -> None:
+    (finding,) = found(RULES, "ENV104", context(live=text, readers=readers))
+    assert f", and {who} the comment for its value" in finding.message
+
+
 def test_who_sees_what_is_said() -> None:
     (finding,) = found(RULES, "ENV112", context(live="A=1\nB=$A\n", readers=BOTH))
     assert finding.message == "B is '$A' for python-dotenv, '1' for compose"

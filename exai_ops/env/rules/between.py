@@ -82,7 +82,7 @@ def duplicates(context: Context) -> Iterator[Finding]:
     for document, key, all_of in _repeated(context):
         if not _emptied(all_of):
             lines = _lines(all_of)
-            same = "" if len({a.value for a in all_of}) > 1 else ", with the same value"
+            same = "" if len({_written(a) for a in all_of}) > 1 else ", with the same value"
             message = f"{key} is assigned at {lines}{same}; {_winners(context, document, key)}"
             first = _listed([str(a.line) for a in all_of[:-1]])
             hint = f"take out line {first}" + (
@@ -165,6 +165,11 @@ def _repeated(context: Context) -> Iterator[tuple[Document, str, Sequence[Assign
 
 def _emptied(all_of: Sequence[Assignment]) -> bool:
     return not all_of[-1].value and any(a.value for a in all_of)
+
+
+def _written(a: Assignment) -> str:
+    """The value; the comment where nothing else is there, since a reader may take it for the value."""
+    return a.value or (a.inline or "" if not a.written and "=" in a.separator else "")
 
 
 def _lines(all_of: Iterable[Assignment]) -> str:

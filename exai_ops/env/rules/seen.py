@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from exai_ops.env.model import Assignment, Document, Reading, Unparsable
+from exai_ops.env.readers import READERS
 from exai_ops.env.rules.between import at
 from exai_ops.env.rules.reading import groups, readings
 from exai_ops.env.rules.table import Context, Rule
@@ -22,10 +23,11 @@ def comment_as_value(context: Context) -> Iterator[Finding]:
     for document in context.documents():
         for a in document.assignments:
             if _is_comment(a):
-                takers = [n for n, r in readings(context, document).items() if _takes(r, a.key, a.line)]
+                takers = [n for n, r in readings(context, document).items() if _takes(context, n, r, a)]
                 who = " and ".join(takers) or "Compose"
+                take = "take" if len(takers) > 1 else "takes"
                 message = (
-                    f"{a.key} is empty with a comment behind it, and {who} takes the comment for its value"
+                    f"{a.key} is empty with a comment behind it, and {who} {take} the comment for its value"
                 )
                 hint = f"put the comment on a line of its own above, and write {a.key}=; exai env fix does it"
                 yield Finding("ENV104", Status.ERROR, message, hint, at(document, a))
@@ -118,9 +120,12 @@ def _is_comment(a: Assignment) -> bool:
     return a.inline is not None and not a.written and "=" in a.separator
 
 
-def _takes(reading: Reading, key: str, line: int) -> bool:
-    """Whether a reader takes a comment for the value of a key; a later line may have hidden this one."""
-    return reading.lines.get(key) != line or reading.values.get(key, "").startswith("#")
+def _takes(context: Context, name: str, reading: Reading, a: Assignment) -> bool:
+    """Whether a reader takes a comment for the value of a key; asked anew where a later line hides it."""
+    if reading.lines.get(a.key) != a.line:
+        data = a.raw.encode("utf-8", "surrogateescape")
+        reading = READERS[name](data, dict(context.environ))
+    return reading.values.get(a.key, "").lstrip().startswith("#")
 
 
 def _single(a: Assignment) -> bool:
