@@ -159,6 +159,17 @@ def test_undocumented(use: CodeUse, text: str, expected: list[tuple[str, int, st
     assert places(found(RULES, "ENV203", context(example=text, code=use, variables=KNOWN))) == expected
 
 
+def test_what_compose_sets_needs_no_file(project: Callable[[str], Project]) -> None:
+    text = """
+        services:
+          a:
+            image: a:1
+            environment: {REGION: eu}
+        """
+    given = context(example="", code=code("REGION", "ZONE"), project=project(text))
+    assert names("ENV203", given) == ["ZONE"]
+
+
 def test_the_place_in_the_code_is_named() -> None:
     (finding,) = found(RULES, "ENV203", context(example="", code=code("A")))
     assert (finding.where.file, finding.message) == (
@@ -174,6 +185,8 @@ UNREAD = {
     "with names made as it runs": (code("A", dynamic=DYNAMIC), "OLD=1\n", [("info", 1, "OLD")]),
     "with a file that is broken": (code("A", unreadable={"src/b.py": "no"}), "OLD=1\n", [("info", 1, "OLD")]),
     "not read to the end": (code("A", stopped="it took too long"), "OLD=1\n", [("skip", None, None)]),
+    "used by another": (code("URL"), "BASE=http://a\nURL=${BASE}/api\n", []),
+    "used by another without braces": (code("URL"), "BASE=http://a\nURL=$BASE/api\n", []),
     "misspelt, which is said elsewhere": (code("FILE_NAME"), "FILE_NMAE=1\n", []),
     "gone, which is said elsewhere": (code("A"), "MESSAGE_BUS_TTL=1\n", []),
 }  # fmt: skip

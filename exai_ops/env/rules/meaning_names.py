@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _OURS: Final = "EXAI_"
 _NEEDS_CODE: Final = "needs the code that reads the variables"
+_REFERENCE: Final = r"\$\{?([A-Za-z_][A-Za-z0-9_]*)"
 _WEAK: Final = frozenset({"shell", "Dockerfile"})
 
 
@@ -92,9 +94,16 @@ def undocumented(context: Context) -> Iterator[Finding]:
         name for key in documented if (v := context.variables.get(key)) is not None for name in v.names
     }
     target = next(iter(context.documents())).path
+    given = documented | aliases | _given_by_compose(context)
     for key, reads in context.code.reads.items():
-        if key not in documented | aliases and not platform_reads(key) and not _by_compose(context, key):
+        if key not in given and not platform_reads(key) and not _by_compose(context, key):
             yield from _undocumented(key, reads, target)
+
+
+def _given_by_compose(context: Context) -> frozenset[str]:
+    """The keys that ``environment`` of some service sets."""
+    services = context.project.services.values() if context.project is not None else ()
+    return frozenset(variable.key for service in services for variable in service.environment)
 
 
 def _undocumented(key: str, reads: Sequence[Read], target: str) -> Iterator[Finding]:
@@ -127,9 +136,12 @@ def unread(context: Context) -> Iterator[Finding]:
         return
     doubt = _doubt(code)
     known = _known(context)
+    used = _used_by_others(context)
     for document in context.documents():
         for key in names(document):
-            if not _is_read(context, key) and not removed(key) and not _misspelt(context, key, known):
+            if key in used or _is_read(context, key) or removed(key):
+                continue
+            if not _misspelt(context, key, known):
                 message = f"{key} is read by no code in {code.root}{doubt}"
                 status = Status.INFO if doubt else Status.WARNING
                 yield Finding(
@@ -139,6 +151,12 @@ def unread(context: Context) -> Iterator[Finding]:
                     "take it out, or read it",
                     at(document, document.index[key][-1]),
                 )
+
+
+def _used_by_others(context: Context) -> frozenset[str]:
+    """The keys that values of the files refer to: ``BASE`` in ``URL=${BASE}/api``."""
+    values = [a.value for document in context.documents() for a in document.assignments if "$" in a.value]
+    return frozenset(name for value in values for name in re.findall(_REFERENCE, value))
 
 
 def _doubt(code: CodeUse) -> str:
