@@ -379,6 +379,88 @@ def test_no_default_is_offered_for_a_password() -> None:
         assert (f"${{{name}:-default}}" in finding.hint) == offered
 
 
+@pytest.mark.parametrize(
+    ("entry", "dotenv", "said"),
+    [
+        ("postgres://a:${DB_PASSWORD}@db/x", "DB_PASSWORD=\n", 1),
+        ("postgres://a:$DB_PASSWORD@db/x", "DB_PASSWORD=\n", 1),
+        ("postgres://a:${DB_PASSWORD}@db/x", "DB_PASSWORD=1\n", 0),
+        ("postgres://a:${DB_PASSWORD:-b}@db/x", "DB_PASSWORD=\n", 0),
+        ("redis://:${DB_PASSWORD}@db/0", "DB_PASSWORD=\n", 0),
+        ("${DB_PASSWORD}", "DB_PASSWORD=\n", 0),
+    ],
+)
+def test_a_url_with_a_user_wants_its_password(entry: str, dotenv: str, said: int) -> None:
+    """An empty password alone may be meant: redis without one, a provider that is not used."""
+    found = findings("CMP002", {"c.yml": f"{WEB}      - URL={entry}\n", ".env": dotenv})
+    assert len(found) == said
+    assert all(f.message == "${DB_PASSWORD} is empty in .env (line 1), so it is empty" for f in found)
+
+
+REAL = "Zk3vN8qL" + "r7Tq2XwB5mHc9Yd4Fs6Gj"
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (f"      DB_PASSWORD: {REAL}\n", [("error", "c.yml:5", "DB_PASSWORD")]),
+        (f"      - DB_PASSWORD={REAL}\n", [("error", "c.yml:5", "DB_PASSWORD")]),
+        ("      DB_PASSWORD: sunny-riverbank\n", [("warning", "c.yml:5", "DB_PASSWORD")]),
+        (f"      URL: redis://:{REAL}@redis:6379/0\n", [("error", "c.yml:5", "URL")]),
+        ("      DB_PASSWORD: ${DB_PASSWORD}\n", []),
+        ("      DB_PASSWORD: ${DB_PASSWORD:?}\n", []),
+        ("      DB_PASSWORD: changeme\n", []),
+        ("      DB_PASSWORD_FILE: /run/secrets/db\n", []),
+        ("      DB_PASSWORD:\n", []),
+        ("      MAX_TOKENS: 4096\n", []),
+    ],
+)
+def test_secrets_under_environment(entry: str, expected: Found) -> None:
+    files = f"{SERVICE}    image: x:1\n    environment:\n{entry}"
+    assert judge("CMP013", files) == expected
+    assert not any(REAL[:6] in f"{f.message} {f.hint}" for f in findings("CMP013", files))
+
+
+def test_a_secret_that_an_anchor_brings_is_one_finding() -> None:
+    text = f"x-e: &e {{DB_PASSWORD: {REAL}}}\nservices:\n"
+    services = "  a: {image: 'x:1', environment: *e}\n  b: {image: 'x:1', environment: *e}\n"
+    assert judge("CMP013", text + services) == [("error", "c.yml:1", "DB_PASSWORD")]
+
+
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [
+        ("8000:${PORT}", "127.0.0.1:8000:${PORT}"),
+        ("${PORT}:${PORT}", "127.0.0.1:${PORT}:${PORT}"),
+        ("${PORT:-80}:8000/udp", "127.0.0.1:${PORT:-80}:8000/udp"),
+        ("0.0.0.0:${PORT}:8000", "127.0.0.1:${PORT}:8000"),
+        ("[::]:${PORT}:8000", "127.0.0.1:${PORT}:8000"),
+        ("${BIND}:8000:${PORT}", "127.0.0.1:8000:${PORT}"),
+        ("${BIND:-0.0.0.0}:8000:8000", "127.0.0.1:8000:8000"),
+        ("${PORT}", "127.0.0.1::${PORT}"),
+    ],
+)
+def test_a_port_keeps_its_variables_in_the_hint(written: str, hint: str) -> None:
+    files = {"c.yml": f"{SERVICE}    ports: ['{written}']\n", ".env": "PORT=8001\nBIND=0.0.0.0\n"}
+    (finding,) = findings("CMP008", files)
+    assert finding.hint == f'write - "{hint}"'
+
+
+@pytest.mark.parametrize(
+    ("test", "hint"),
+    [
+        ("pg_isready || true", "take out || true at the end of the test"),
+        ("pg_isready; exit 0", "take out ; exit 0 at the end of the test"),
+        ("echo ok || true", "write a test that fails"),
+        ("true || true", "write a test that fails"),
+        ("true", "write a test that fails"),
+    ],
+)
+def test_a_test_keeps_what_is_good_of_it(test: str, hint: str) -> None:
+    (finding,) = findings("CMP011", f"{SERVICE}    healthcheck: {{test: ['CMD-SHELL', '{test}']}}\n")
+    assert finding.hint.startswith(hint)
+
+
 def test_an_empty_value_is_said_to_be_empty_and_where() -> None:
     """Compose looked where it was told to: that is not a name which env_file alone has."""
     files = {

@@ -78,7 +78,9 @@ RULES: Final = (
         container and never feeds ${NAME}; nothing is resolved from there. A name that nothing gives becomes
         empty text, with one line of warning at start. It is an error when an env_file has the name
         (somebody believes that it arrives), when it is a password or key, and for ${NAME:?}; else a
-        warning. $$NAME is no reference of Compose: it reaches the container as $NAME.""",
+        warning. A password that is there and empty is an error in a URL that has its user. When Compose
+        refuses the file behind ${...}, that is the one finding. $$NAME is no reference of Compose: it
+        reaches the container as $NAME.""",
     ),
     _rule(
         "CMP003",
@@ -184,12 +186,13 @@ RULES: Final = (
         "CMP013",
         Status.ERROR,
         "secrets:passwords_in_commands",
-        title="no password stands in a command line or healthcheck",
+        title="no password stands in a command line, healthcheck or environment of the compose file",
         hint="take it from the container's environment: $$NAME within sh -c",
-        why="""A password in command, entrypoint or healthcheck is in every copy of the file, in docker
-        inspect and in the list of processes. Written as ${NAME}, Compose puts the value there: not in the
+        why="""A password in command, entrypoint, healthcheck or environment is in every copy of the file, in
+        docker inspect and in the list of processes. Written as ${NAME}, Compose puts the value there: not in the
         file, but in inspect and ps, so it is info. $$NAME is resolved by the container's own shell and is
-        fine; redis-cli also reads REDISCLI_AUTH, and redis-server a configuration file.""",
+        fine; redis-cli also reads REDISCLI_AUTH, and redis-server a configuration file. Under environment
+        only what is written out is meant: ${NAME} there is how a secret arrives.""",
     ),
     _rule(
         "CMP014",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -81,13 +82,25 @@ def unresolved(context: Context, project: Project) -> Iterator[Finding]:
     said: set[str] = set()
     for reference in _each_once(project.interpolations):
         required = reference.kind in (":?", "?")
-        empty = reference.kind == ":?" and project.environment.get(reference.name) == ""
+        empty = project.environment.get(reference.name) == "" and (
+            reference.kind == ":?" or _is_password_of_url(project, reference)
+        )
         if empty and reference.name in said:  # one empty line, however many places wait for it
             continue
         said.update([reference.name] if empty else ())
         missing = not refused and not reference.found and (required or reference.kind == "plain")
         if empty or missing:
             yield _unresolved(context, project, reference, required=required)
+
+
+def _is_password_of_url(project: Project, reference: Interpolation) -> bool:
+    """Whether a plain reference is all that stands for a password: ``postgres://user:${X}@host``."""
+    service = project.services.get(reference.service or "")
+    if service is None or reference.kind != "plain" or not is_secret_key(reference.name):
+        return False
+    name = re.escape(reference.name)
+    pattern = rf"://[^\s/:@]+:\$(?:\{{{name}\}}|{name})@"
+    return any(re.search(pattern, variable.written or "") for variable in service.environment)
 
 
 def _refused_file(project: Project, problem: Problem) -> Finding:
@@ -116,7 +129,7 @@ def _unresolved(context: Context, project: Project, reference: Interpolation, *,
     file, read = _file_with(context, project, reference)
     if reference.found:
         message, hint = _empty(name, project.sources.get(name))
-    elif file:
+    elif file is not None:
         why = "what env_file names never feeds ${...}" if read else f"Compose takes {env} for ${{...}}"
         message = f"${{{name}}} gets nothing: {file} has it, but {why}"
         hint = f"run docker compose --env-file {file} {_options(project)} up"

@@ -33,10 +33,19 @@ def deaf_healthchecks(_context: Context, project: Project) -> Iterator[Finding]:
             if why:
                 status, place = (Status.INFO if off else Status.WARNING), _place(service, check)
                 message = f"the healthcheck of {service.name} {why}"
-                yield Finding("CMP011", status, message, _HINT, at(place, service.name))
+                hint = _HINT if off else _without_ending(_command(check)) or _HINT
+                yield Finding("CMP011", status, message, hint, at(place, service.name))
 
 
 _HINT: Final = 'write a test that fails without an answer: ["CMD", "wget", "-q", "--spider", "http://..."]'
+
+
+def _without_ending(command: list[str]) -> str:
+    """What to take out of a shell's command so that it can fail, or nothing where that is not enough."""
+    ending = _ALWAYS.search(command[2].strip()) if len(command) > 2 and command[1] == "-c" else None
+    if ending is None or why_deaf([*command[:2], command[2].strip()[: ending.start()]]):
+        return ""
+    return f"take out {' '.join(ending[0].split())} at the end of the test"
 
 
 def _place(service: Service, check: Mapping[str, Any]) -> Place:

@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from exai_ops.compose.model import Project, Service
+from exai_ops.compose.model import Place, Project, Service
+from exai_ops.env.masking import key_shown
 from exai_ops.env.rules.compose_environment import at
 from exai_ops.env.rules.table import Context
+from exai_ops.env.secrets import of_assignment
 from exai_ops.env.shown import is_secret_key
 from exai_ops.findings import Finding, Status
 
@@ -35,10 +37,29 @@ _PLACES: Final = (("command",), ("entrypoint",), ("healthcheck", "test"))
 
 
 def passwords_in_commands(_context: Context, project: Project) -> Iterator[Finding]:
-    """Passwords in command lines and healthchecks, written out or by ``${...}``."""
+    """Passwords in command lines and healthchecks, written out or by ``${...}``, and in ``environment``."""
     for service in project.services.values():
         for path in _PLACES:
             yield from _judge(service, ".".join(path), _text(service.written, path))
+    yield from _in_environment(project)
+
+
+def _in_environment(project: Project) -> Iterator[Finding]:
+    """Secrets written out under ``environment``; one that an anchor brings to several services is one."""
+    seen: set[Place] = set()
+    for service in project.services.values():
+        for variable in service.environment:
+            written = variable.written or ""
+            if not written or "$" in written or variable.place in seen:
+                continue
+            seen.add(variable.place)
+            hit = of_assignment(variable.key, written)
+            if hit is not None:
+                key, status = key_shown(variable.key), Status.ERROR if hit.sure else Status.WARNING
+                message = f"the environment of {service.name} holds {key} in plain text: {hit.what}"
+                form = f"{key}=" if isinstance(service.body.get("environment"), list) else f"{key}: "
+                hint = f"write {form}${{{key}:?set it in the --env-file}}, and make a new one"
+                yield Finding("CMP013", status, message, hint, at(variable.place, variable.key))
 
 
 def _text(body: Any, path: tuple[str, ...]) -> str:

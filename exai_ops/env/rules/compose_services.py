@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -15,6 +16,9 @@ from exai_ops.findings import Finding, Status
 Published: TypeAlias = tuple[Service, int, Port]
 """A service, an index into its ``ports``, and the port."""
 
+_HOST: Final = r"(?:(?P<address>0\.0\.0\.0|\[::\])|\$\{[^{}]*\}|\$\w+):"
+_PARTS: Final = re.compile(r":(?![-+?])(?![^{]*\})")
+"""The colons that part address, port and port: not those within ``${...}``."""
 _LOOKED_AT: Final = 50  # of those that overlap with one; there are more only in a hostile file
 
 # --- ports -------------------------------------------------------------------------------------
@@ -38,9 +42,27 @@ def open_ports(_context: Context, project: Project) -> Iterator[Finding]:
 def _on_loopback(service: Service, index: int, port: Port) -> str:
     if isinstance(service.body["ports"][index], Mapping):
         return "host_ip: 127.0.0.1"
+    written = _written(service, index)
+    if written is not None and "$" in written:
+        return f'- "127.0.0.1:{_without_host(written, port)}"'
     protocol = "" if port.protocol == "tcp" else f"/{port.protocol}"
     published = "" if port.published is None else _shown(port.published)
     return f'- "127.0.0.1:{published}:{_shown(port.target)}{protocol}"'
+
+
+def _written(service: Service, index: int) -> str | None:
+    """An entry of ``ports`` as it stands in the file, variables and all."""
+    entries = service.written.get("ports")
+    entry = entries[index] if isinstance(entries, list) and index < len(entries) else None
+    return entry if isinstance(entry, str) else None
+
+
+def _without_host(written: str, port: Port) -> str:
+    """What goes behind an address: without the one that is there, whether written out or by a variable."""
+    host = re.match(_HOST, written)
+    if host is not None and (host["address"] or len(_PARTS.findall(written)) > 1):
+        written = written[host.end() :]
+    return written if port.published is not None else f":{written}"
 
 
 def _shown(ports: tuple[int, int] | None) -> str:
