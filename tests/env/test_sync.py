@@ -84,6 +84,27 @@ PLACES = {
         f"{BANNER.format('STORE')}C=\nD=\n",
         f"{BANNER.format('STORE')}C=\nD=\nA=1\n",
     ),
+    "behind the neighbour where the live file has no sections": (
+        "C=1\nA=1\nD=2\n",
+        f"# What it is\n\n{BANNER.format('ONE')}C=1\nD=2\n",
+        f"# What it is\n\n{BANNER.format('ONE')}C=1\nA=1\nD=2\n",
+    ),
+    "below the title of the file where there is no neighbour": (
+        "A=1\n",
+        f"{BANNER.format('TITLE')}# more\n\n{BANNER.format('ONE')}D=\n",
+        f"{BANNER.format('TITLE')}# more\n\nA=1\n\n{BANNER.format('ONE')}D=\n",
+    ),
+    "a section below the title of the file": (
+        f"{BANNER.format('NEW')}A=1\n\n{BANNER.format('ONE')}D=\n",
+        f"C=\n\n{BANNER.format('ONE')}D=\n",
+        f"C=\n\n{BANNER.format('NEW')}A=1\n\n{BANNER.format('ONE')}D=\n",
+    ),
+    "the title of the file does not come": (
+        f"{BANNER.format('OTHER TITLE')}# of the other\nC=1\nA=1\n\n{BANNER.format('TWO')}B=2\n",
+        f"{BANNER.format('TITLE')}# more\n\n{BANNER.format('ONE')}C=1\nE=\n\n{BANNER.format('TWO')}D=\n",
+        f"{BANNER.format('TITLE')}# more\n\n{BANNER.format('ONE')}C=1\nA=1\n\nE=\n\n"
+        f"{BANNER.format('TWO')}D=\nB=2\n",
+    ),
     "the neighbour stands in another section": (
         f"{BANNER.format('ONE')}C=\nA=1\nD=\n{BANNER.format('TWO')}E=\n",
         f"{BANNER.format('ONE')}F=\n\n{BANNER.format('TWO')}E=\nC=\n",

@@ -190,8 +190,8 @@ RULES: Final = (
         hint="take it from the container's environment: $$NAME within sh -c",
         why="""A password in command, entrypoint, healthcheck or environment is in every copy of the file, in
         docker inspect and in the list of processes. Written as ${NAME}, Compose puts the value there: not
-        in the file, but in inspect and ps, so it is info. $$NAME is resolved by the container's own shell and is
-        fine; redis-cli also reads REDISCLI_AUTH, and redis-server a configuration file. Under environment
+        in the file, but in inspect and ps, so it is info. $$NAME is resolved by the container's own shell and
+        is fine; redis-cli also reads REDISCLI_AUTH, and redis-server a configuration file. Under environment
         only what is written out is meant: ${NAME} there is how a secret arrives.""",
     ),
     _rule(
