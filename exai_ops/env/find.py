@@ -51,6 +51,13 @@ def find(
     return found
 
 
+def quoted(path: str) -> str:
+    """A path as it stands in a command that a hint gives."""
+    if path and all(c.isalnum() or c in "_@%+=:./-" for c in path):
+        return path
+    return "'" + path.replace("'", "'\\''") + "'"
+
+
 def _first(folder: Path, names: Sequence[str]) -> str | None:
     return next((name for name in names if there(folder / name)), None)
 

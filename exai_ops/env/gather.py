@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from exai_ops.env.config import Config
-from exai_ops.env.find import Found
+from exai_ops.env.find import Found, quoted
 from exai_ops.env.load import load_document, read_text
 from exai_ops.env.model import Document
 from exai_ops.env.readers import READERS
@@ -113,7 +113,7 @@ def _configured(config: Config, found: Found) -> str | None:
     """The env file that the configuration names. Raises CouldNotLook when it has yet to be made."""
     name = config.env_file
     if name is not None and found.compose and not Path(name).exists():
-        make = f"cp {found.example} {name}" if found.example else f"make {name}"
+        make = f"cp {quoted(found.example)} {quoted(name)}" if found.example else f"make {name}"
         raise CouldNotLook(
             f"{name}: does not exist, and [tool.exai] env_file in pyproject.toml names it",
             hint=f"{make}, and fill it in",

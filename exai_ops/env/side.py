@@ -86,8 +86,8 @@ class Forward:
         return self._mask.comment(source.raw.rstrip()) if key is None else f"# {key}={MASK}"
 
     def to_fill(self, source: Assignment) -> bool:
-        """For a value that did not go over, and was no secret: somebody must say what to show."""
-        return not self._public(source) and not hidden(source.key, whole(source))
+        """For a value that did not go over, under no secret's name: somebody must say what to show."""
+        return not self._public(source) and not is_secret_key(source.key)
 
     def followed(self, source: Document, target: Document) -> Iterator[tuple[int, str]]:
         """Public values that differ for no reason, and secrets of the live file that the example holds."""

@@ -7,6 +7,7 @@ example that it lacks, and keeps every value that it has.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -17,11 +18,13 @@ from exai_ops.env.masking import is_stray
 from exai_ops.env.model import Assignment, Blank, Comment, Document, Node, Unparsable
 from exai_ops.env.placement import Placement, Spot
 from exai_ops.env.publish import Policy
+from exai_ops.env.removed import removed as is_removed
 from exai_ops.env.sections import Section, comments_above
 from exai_ops.env.side import Forward, Reverse, Side
 from exai_ops.env.suppression import MARK, Decided
 from exai_ops.errors import CouldNotLook
 
+_LOCAL: Final = r"(?:^|//|@)(?:localhost|127\.0\.0\.1)(?:[:/]|$)"
 _VALUES: Final = ("ENV005", "ENV301")  # what is found of a value of the example
 
 
@@ -31,6 +34,8 @@ class Synced:
 
     Attributes:
         fill: Keys whose value a person must fill in.
+        gone: Keys that were added although they are declared as removed.
+        local: Keys that were added with a value that names localhost.
         passed: Lines of the source that were passed over: no assignment, or likely a piece of a secret.
     """
 
@@ -39,6 +44,8 @@ class Synced:
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     fill: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    local: tuple[str, ...] = ()
     passed: tuple[int, ...] = ()
 
 
@@ -68,13 +75,16 @@ def sync(
     text = _render(target, changed, set(removed), insertions)
     document = parse(text.encode("utf-8", "surrogateescape"), target.path)
     entries = [entry for _, entry in insertions]
-    _prove(target, document, [entry.key for entry in entries], removed)
+    added = tuple(entry.key for entry in entries)
+    _prove(target, document, added, removed)
     return Synced(
         document=document,
-        added=tuple(entry.key for entry in entries),
+        added=added,
         changed=_keys(target, changed),
         removed=tuple(removed),
         fill=tuple(entry.key for entry in entries if entry.fill),
+        gone=tuple(key for key in added if is_removed(key)),
+        local=tuple(key for key in added if re.search(_LOCAL, document.index[key][-1].value)),
         passed=tuple(node.line for node in source.nodes if isinstance(node, Unparsable) or _is_stray(node)),
     )
 

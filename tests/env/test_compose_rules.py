@@ -427,6 +427,14 @@ def test_a_secret_that_an_anchor_brings_is_one_finding() -> None:
     assert judge("CMP013", text + services) == [("error", "c.yml:1", "DB_PASSWORD")]
 
 
+def test_a_path_is_quoted_for_the_shell_and_for_yaml() -> None:
+    (finding,) = findings("CMP007", {"c.yml": f"{SERVICE}    env_file: 'a, b.env'\n"})
+    assert finding.hint == 'make it, or write - {path: "a, b.env", required: false}'
+    files = {"c.yml": f"{SERVICE}    image: a:$TAG\n    env_file: 'a b.env'\n", "a b.env": "TAG=1\n"}
+    (finding,) = findings("CMP002", files)
+    assert finding.hint == "run docker compose --env-file 'a b.env' -f c.yml up"
+
+
 @pytest.mark.parametrize(
     ("written", "hint"),
     [

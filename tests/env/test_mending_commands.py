@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,59 @@ def test_a_missing_file_is_3(folder: Path, capsys: pytest.CaptureFixture[str], m
     (folder / missing).unlink()
     assert main(["env", "sync"]) == 3
     assert missing in capsys.readouterr().err
+
+
+def test_in_reverse_without_a_live_file_the_first_step_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / ".env").unlink()
+    assert main(["env", "sync", "--reverse"]) == 3
+    assert "hint: cp .env.example .env, or name the file with --live" in capsys.readouterr().err
+
+
+def test_every_value_that_a_person_must_say_is_listed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    live = "BUCKET=acme7Kq2media9Xw4store\nJWT_ALGORITHM=HS256\nAPI_KEY=canary-Zq7Lw9\nNAME=kestrel\n"
+    (folder / ".env").write_text(live)
+    (folder / ".env.example").write_text("")
+    assert main(["env", "sync"]) == 0
+    err = capsys.readouterr().err
+    assert "left to you the value of BUCKET, JWT_ALGORITHM, NAME\n" in err
+
+
+def test_what_the_check_will_find_of_it_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / ".env").write_text("A=1\nMESSAGE_BUS_TTL=1\nREDIS_HOST=localhost\n")
+    (folder / ".env.example").write_text("A=1\n")
+    (folder / "compose.yml").write_text("services: {a: {image: 'x:1'}}\n")
+    assert main(["env", "sync", "--check"]) == 1
+    err = capsys.readouterr().err
+    assert "would have added what nothing reads any more, as ENV202 says: MESSAGE_BUS_TTL" in err
+    assert "CMP015" not in err
+    (folder / ".env").write_text("A=1\n")
+    (folder / ".env.example").write_text("A=1\nREDIS_HOST=localhost\nB_URL=http://127.0.0.1:80\nC=local\n")
+    assert main(["env", "sync", "--reverse", "--check"]) == 1
+    said = (
+        "would have added localhost, which is the container itself to a service (CMP015): REDIS_HOST, B_URL\n"
+    )
+    assert said in capsys.readouterr().err
+    (folder / "compose.yml").unlink()
+    assert main(["env", "sync", "--reverse", "--check"]) == 1
+    assert "CMP015" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("ignored", "said"), [(".env\n", True), (".env\n*.bak*\n", False), ("", False), (None, False)]
+)
+def test_a_backup_that_git_would_take_up_is_said(
+    folder: Path, capsys: pytest.CaptureFixture[str], ignored: str | None, said: bool
+) -> None:
+    if ignored is not None:
+        subprocess.run(["git", "init", "-q"], check=True, timeout=30)
+        (folder / ".gitignore").write_text(ignored)
+    assert main(["env", "sync", "--reverse"]) == 0
+    line = "exai: .env.bak: git does not ignore it as it does .env; add *.bak* to .gitignore\n"
+    assert (line in capsys.readouterr().err) is said
 
 
 def test_fix_mends_what_is_here(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

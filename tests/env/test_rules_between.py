@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pytest
 
+from exai_ops.env.find import quoted
 from exai_ops.env.rules import between, layout
 from exai_ops.findings import Status
 from exai_ops.settings.variable import Variable
@@ -165,6 +167,21 @@ def test_values_of_secrets_are_never_said() -> None:
     for rule in RULES:
         for finding in found(RULES, rule.code, context(example, live)):
             assert "canary" not in f"{finding.message} {finding.hint} {finding.where}"
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("a/b-1.env", "a/b-1.env"),
+        ("a b.env", "'a b.env'"),
+        ("a,b", "'a,b'"),
+        ("it's", "'it'\\''s'"),
+        ("$(x)", "'$(x)'"),
+    ],
+)
+def test_a_command_quotes_the_names_of_files(path: str, shown: str) -> None:
+    assert quoted(path) == shown
+    assert shlex.split(quoted(path)) == [path]
 
 
 def test_files_are_named() -> None:

@@ -37,6 +37,7 @@ def _sync(live: str, example: str, *, prune: bool = False) -> Synced:
 
 
 BANNER = "# ====\n# {}\n# ====\n"
+TWO = BANNER.format("TWO")
 PLACES = {
     "nothing to do": ("A=1\n", "A=1\n", "A=1\n"),
     "the example is empty": ("A=1\nB=2\n", "", "A=1\nB=2\n"),
@@ -102,8 +103,7 @@ PLACES = {
     "the title of the file does not come": (
         f"{BANNER.format('OTHER TITLE')}# of the other\nC=1\nA=1\n\n{BANNER.format('TWO')}B=2\n",
         f"{BANNER.format('TITLE')}# more\n\n{BANNER.format('ONE')}C=1\nE=\n\n{BANNER.format('TWO')}D=\n",
-        f"{BANNER.format('TITLE')}# more\n\n{BANNER.format('ONE')}C=1\nA=1\n\nE=\n\n"
-        f"{BANNER.format('TWO')}D=\nB=2\n",
+        f"{BANNER.format('TITLE')}# more\n\n{BANNER.format('ONE')}C=1\nA=1\n\nE=\n\n{TWO}D=\nB=2\n",
     ),
     "the neighbour stands in another section": (
         f"{BANNER.format('ONE')}C=\nA=1\nD=\n{BANNER.format('TWO')}E=\n",

@@ -41,12 +41,15 @@ def listing(keys: Sequence[str], most: int = 12) -> str:
 
 
 def _write(before: Document, after: Document) -> None:
+    from exai_ops.env.exposed import is_exposed
     from exai_ops.env.write import replace
 
     done = replace(Path(before.path), before=before.data, after=after.data)
     where = f"{before.path} (a symbolic link to {done.path})" if done.linked else before.path
     backup = done.backup if done.linked else Path(before.path).with_name(done.backup.name)
     _say(f"{where}: written; the old content is in {backup}")
+    if is_exposed(done.path, done.backup):
+        _say(f"{backup}: git does not ignore it as it does {before.path}; add *.bak* to .gitignore")
     if done.names:
         _say(f"{before.path}: {done.names} other name(s) of the file, hard links, still have the old content")
 

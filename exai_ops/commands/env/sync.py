@@ -46,7 +46,8 @@ def sync(
 
     here = Path()
     config = read_config(here)
-    names = _pair(find(here, example=example, live=live))
+    found = find(here, example=example, live=live)
+    names = _pair(found, reverse=reverse)
     one, two = (load_document(name) for name in names)
     source, target = (one, two) if reverse else (two, one)
     known = {name: variable for variable in VARIABLES for name in variable.names}
@@ -54,19 +55,33 @@ def sync(
     policy = Policy(public=(*config.public, *stack), differ=config.differ, variables=known)
     told = decided((one, two), config.ignore, pair=(one, two))
     done = synced(source, target, policy, reverse=reverse, prune=prune, decided=told)
-    said = list(_said(done, source.path))
+    said = [*_said(done, source.path), *_warned(done, contained=reverse and bool(found.compose))]
     differs = apply(target, done.document, said, dry_run=dry_run, check=check, secrets=source)
     raise typer.Exit(1 if differs and check else 0)
 
 
-def _pair(found: Found) -> tuple[str, str]:
+def _pair(found: Found, *, reverse: bool) -> tuple[str, str]:
     """The example and the live file. Raises CouldNotLook when one is missing."""
-    from exai_ops.env.find import EXAMPLES, LIVE
+    from exai_ops.env.find import EXAMPLES, LIVE, quoted
 
+    if reverse and found.live is None and found.example is not None:
+        make = f"cp {quoted(found.example)} .env"
+        raise CouldNotLook(f"none of {', '.join(LIVE)} is here", hint=f"{make}, or name the file with --live")
     for path, option, names in ((found.example, "--example", EXAMPLES), (found.live, "--live", LIVE)):
         if path is None:
             raise CouldNotLook(f"none of {', '.join(names)} is here", hint=f"name the file with {option}")
     return str(found.example), str(found.live)
+
+
+def _warned(done: Synced, *, contained: bool) -> Iterator[str]:
+    """What the check will find of what was added."""
+    from exai_ops.commands.env.apply import listing
+
+    if done.gone:
+        yield f"added what nothing reads any more, as ENV202 says: {listing(done.gone)}"
+    if done.local and contained:
+        which = listing(done.local)
+        yield f"added localhost, which is the container itself to a service (CMP015): {which}"
 
 
 def _said(done: Synced, source: str) -> Iterator[str]:

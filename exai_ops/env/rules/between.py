@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Final
 
-from exai_ops.env.find import EXAMPLES, LIVE
+from exai_ops.env.find import EXAMPLES, LIVE, quoted
 from exai_ops.env.model import Assignment, Comment, Document
 from exai_ops.env.removed import removed
 from exai_ops.env.rules.reading import groups, readings
@@ -74,7 +74,7 @@ def missing_in_example(context: Context) -> Iterator[Finding]:
 def _named(example: Document, live: Document) -> str:
     """The options that name two files, where a command would not find them by itself."""
     options = (("--example", example.path, EXAMPLES), ("--live", live.path, LIVE))
-    return "".join(f" {option} {path}" for option, path, found in options if path not in found)
+    return "".join(f" {option} {quoted(path)}" for option, path, found in options if path not in found)
 
 
 def duplicates(context: Context) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from typing import Final
 
 from exai_ops.compose.model import EnvFile, Interpolation, Place, Problem, Project, Service, Source
 from exai_ops.env.effective import Candidate, FileReading, readings_of, value_of
+from exai_ops.env.find import quoted
 from exai_ops.env.rules.table import Context
 from exai_ops.env.shown import is_secret_key
 from exai_ops.env.weak import MAKE_ONE, is_chosen
@@ -132,7 +133,7 @@ def _unresolved(context: Context, project: Project, reference: Interpolation, *,
     elif file is not None:
         why = "what env_file names never feeds ${...}" if read else f"Compose takes {env} for ${{...}}"
         message = f"${{{name}}} gets nothing: {file} has it, but {why}"
-        hint = f"run docker compose --env-file {file} {_options(project)} up"
+        hint = f"run docker compose --env-file {quoted(file)} {_options(project)} up"
     else:
         message = f"${{{name}}} gets nothing: neither the shell nor {env} has it"
         hint = f"add to {env}: {name}=..."
@@ -158,7 +159,7 @@ def _empty(name: str, source: Source | None) -> tuple[str, str]:
 def _options(project: Project) -> str:
     """The files as ``docker compose`` is given them; included ones it finds by itself."""
     given = (path for n, path in enumerate(project.files) if n == 0 or ".override." in path)
-    return " ".join(f"-f {path}" for path in given)
+    return " ".join(f"-f {quoted(path)}" for path in given)
 
 
 def _file_with(context: Context, project: Project, reference: Interpolation) -> tuple[str | None, bool]:
@@ -251,8 +252,9 @@ def _no_file(file: EnvFile, example: str | None, services: list[str]) -> Finding
     problem = file.problem or ("does not exist" if file.data is None else "is binary")
     message = f"{path} {problem}; {', '.join(dict.fromkeys(services))} would read it"
     if problem == "does not exist":
-        make = f"run cp {example} {path}, and fill it in" if example else "make it"
-        hint = f"{make}, or write - {{path: {path}, required: false}}"
+        make = f"run cp {quoted(example)} {quoted(path)}, and fill it in" if example else "make it"
+        name = path if quoted(path) == path else '"' + re.sub(r'(["\\])', r"\\\1", path) + '"'
+        hint = f"{make}, or write - {{path: {name}, required: false}}"
         return Finding("CMP007", Status.ERROR, message, hint, at(place, path))
     status = Status.ERROR if "folder" in problem or "binary" in problem else Status.UNKNOWN
     return Finding("CMP007", status, message, "make it a readable file", at(place, path))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
+from exai_ops.env.find import quoted
 from exai_ops.env.rules.between import at
 from exai_ops.env.rules.meaning_values import Values, names, views
 from exai_ops.env.rules.table import Context
@@ -146,5 +147,5 @@ def redis_in_main(context: Context) -> Iterator[Finding]:
     for key in names(main):
         if key.startswith("REDIS_"):
             message = f"{key} is a setting of Redis in {main.path} (style alone)"
-            hint = f"take it out here, keep it in {other}, and run docker compose --env-file {other}"
+            hint = f"take it out here, keep it in {other}, and run docker compose --env-file {quoted(other)}"
             yield Finding("ENV212", Status.INFO, message, hint, at(main, main.index[key][-1]))

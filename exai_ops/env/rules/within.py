@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from exai_ops.env.find import quoted
 from exai_ops.env.model import Assignment, Document, Unparsable
 from exai_ops.env.rules.between import at
 from exai_ops.env.rules.table import Context, Rule
@@ -29,7 +30,7 @@ def carriage_returns(context: Context) -> Iterator[Finding]:
         ends = _line_ends(document)
         if set(ends) == {"\r\n"}:
             message = "lines end with CR LF, and some readers keep the CR in the value"
-            hint = f"run sed -i 's/\\r$//' {document.path}"
+            hint = f"run sed -i 's/\\r$//' {quoted(document.path)}"
             yield _whole(document, "ENV102", Status.WARNING, message, hint, line=1)
 
 
@@ -155,7 +156,7 @@ def _broken(code: str, document: Document, node: Unparsable, hint: str) -> Findi
 
 
 def _fix(document: Document) -> str:
-    return f"run exai env fix {document.path}"
+    return f"run exai env fix {quoted(document.path)}"
 
 
 def _fault(key: str) -> str:
