@@ -286,3 +286,20 @@ def test_the_suppressions_of_the_documentation_work(
     main(["env", "check", "--only", "ENV0,ENV102,ENV104", "--format", "json"])
     said = {f["code"] for f in json.loads(capsys.readouterr().out)["findings"] if f["status"] != "skip"}
     assert said.isdisjoint({"ENV005", "ENV090", "ENV091", "ENV102", "ENV104"}), said
+
+
+def test_the_first_commands_of_the_documentation_can_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "docs" / "env.md").read_text()
+    commands = [line.split(">")[0].split() for line in text.splitlines() if line.startswith("    exai env")]
+    assert len(commands) == 3
+    for name in (".env.example", "pyproject.toml", "compose", "exai_ops"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    assert main(commands[0][1:]) == 3
+    hint = re.search(r"hint: (cp \S+ \S+), and fill it in", capsys.readouterr().err)
+    assert hint is not None
+    assert f"`{hint[1]}` comes first" in text
+    subprocess.run(hint[1].split(), check=True, timeout=30)
+    assert [main(command[1:]) for command in commands] == [1, 1, 1]
