@@ -21,6 +21,7 @@ NO_REASON: Final = "ENV091"
 MARK: Final = "exai:ignore"
 # Compiled when first tried.
 _PATTERN: Final = r"(?:^|\s)#\s*exai:ignore(-file)?(?:\[([^\]]*)\][ \t]*(.*)|(?=[\s:(]|$)(.*))"
+_CODE: Final = r"\b[A-Z]{3}[0-9]{3}\b"
 _PAIRED: Final = frozenset({"ENV005"})  # found at the example's line, and just as true of the live file's
 
 
@@ -171,7 +172,9 @@ def _complaints(
     for s in suppressions:
         if not s.code:
             message = f"{s.written} names no rule, so it hides nothing"
-            hint = f"write # {MARK}[CODE] and why, with the code of the finding that is meant"
+            meant = re.search(_CODE, s.reason)
+            code = f"[{meant[0]}] and why" if meant else "[CODE] and why, with the code of the finding"
+            hint = f"write # {MARK}{code}"
             yield Finding(UNUSED, Status.WARNING, message, hint, s.where)
         elif not s.reason:
             message = f"the suppression of {s.code} has no reason, so it hides nothing"
@@ -202,7 +205,7 @@ def _suppression(path: str, match: re.Match[str], code: str, line: int, last: in
     whole = match[1] is not None
     return Suppression(
         code=code,
-        reason=(match[3] or "").strip(),
+        reason=(match[3] or match[4] or "").strip(),
         where=Location(path, line),
         file=_literally(path),
         first=None if whole else line,

@@ -421,6 +421,13 @@ def test_secrets_under_environment(entry: str, expected: Found) -> None:
     assert not any(REAL[:6] in f"{f.message} {f.hint}" for f in findings("CMP013", files))
 
 
+@pytest.mark.parametrize(("entry", "form"), [(": ", "P_KEY: "), ("=", "- P_KEY=")])
+def test_the_hint_for_a_secret_has_the_form_that_is_there(entry: str, form: str) -> None:
+    item = f"{'- ' * (entry == '=')}P_KEY{entry}{REAL}"
+    (finding,) = findings("CMP013", f"{SERVICE}    environment:\n      {item}\n")
+    assert finding.hint == f"write {form}${{P_KEY:?set it in the --env-file}}, and make a new one"
+
+
 def test_a_secret_that_an_anchor_brings_is_one_finding() -> None:
     text = f"x-e: &e {{DB_PASSWORD: {REAL}}}\nservices:\n"
     services = "  a: {image: 'x:1', environment: *e}\n  b: {image: 'x:1', environment: *e}\n"

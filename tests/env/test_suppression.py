@@ -85,6 +85,7 @@ def test_above_and_for_the_file(text: str, line: int, hidden: bool) -> None:
             "take ENV102 out of exai:ignore[ENV102,ENV104]; the reason stays for the others",
         ),
         ("K=1  # exai:ignore[] why", "write # exai:ignore[CODE] and why, with the code of the finding"),
+        ("K=1  # exai:ignore ENV002 why", "write # exai:ignore[ENV002] and why"),
         ("K=1  # exai:ignore why", "write # exai:ignore[CODE] and why, with the code of the finding"),
     ],
 )

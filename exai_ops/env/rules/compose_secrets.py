@@ -57,7 +57,7 @@ def _in_environment(project: Project) -> Iterator[Finding]:
             if hit is not None:
                 key, status = key_shown(variable.key), Status.ERROR if hit.sure else Status.WARNING
                 message = f"the environment of {service.name} holds {key} in plain text: {hit.what}"
-                form = f"{key}=" if isinstance(service.body.get("environment"), list) else f"{key}: "
+                form = f"- {key}=" if isinstance(service.body.get("environment"), list) else f"{key}: "
                 hint = f"write {form}${{{key}:?set it in the --env-file}}, and make a new one"
                 yield Finding("CMP013", status, message, hint, at(variable.place, variable.key))
 
