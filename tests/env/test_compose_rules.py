@@ -413,6 +413,8 @@ REAL = "Zk3vN8qL" + "r7Tq2XwB5mHc9Yd4Fs6Gj"
         ("      DB_PASSWORD_FILE: /run/secrets/db\n", []),
         ("      DB_PASSWORD:\n", []),
         ("      MAX_TOKENS: 4096\n", []),
+        ("      HTTP_AUTH: enabled\n", []),
+        ("      URL: postgres://a:riverbank@db/x\n", [("warning", "c.yml:5", "URL")]),
     ],
 )
 def test_secrets_under_environment(entry: str, expected: Found) -> None:

@@ -70,7 +70,7 @@ RULES: Final = (
     _rule(
         "CMP002",
         Status.ERROR,
-        "environment:unresolved",
+        "references:unresolved",
         title="every ${...} of the compose file gets a value",
         hint="docker compose --env-file FILE -f COMPOSE up",
         why="""Compose resolves ${NAME} from the shell, then from the files of --env-file, or without that

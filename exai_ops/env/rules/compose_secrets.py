@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from exai_ops.compose.model import Place, Project, Service
 from exai_ops.env.masking import key_shown
 from exai_ops.env.rules.compose_environment import at
 from exai_ops.env.rules.table import Context
-from exai_ops.env.secrets import of_assignment
+from exai_ops.env.secrets import NAMED, Hit, of_assignment
 from exai_ops.env.shown import is_secret_key
+from exai_ops.env.weak import is_chosen
 from exai_ops.findings import Finding, Status
 
 _VALUE: Final = r"""\\?["']?(?P<value>(?!-)[^\s"'\\][^\s"']*)"""
@@ -36,15 +38,15 @@ _LONGEST: Final = 10_000  # characters of a command: some patterns take the squa
 _PLACES: Final = (("command",), ("entrypoint",), ("healthcheck", "test"))
 
 
-def passwords_in_commands(_context: Context, project: Project) -> Iterator[Finding]:
+def passwords_in_commands(context: Context, project: Project) -> Iterator[Finding]:
     """Passwords in command lines and healthchecks, written out or by ``${...}``, and in ``environment``."""
     for service in project.services.values():
         for path in _PLACES:
             yield from _judge(service, ".".join(path), _text(service.written, path))
-    yield from _in_environment(project)
+    yield from _in_environment(context, project)
 
 
-def _in_environment(project: Project) -> Iterator[Finding]:
+def _in_environment(context: Context, project: Project) -> Iterator[Finding]:
     """Secrets written out under ``environment``; one that an anchor brings to several services is one."""
     seen: set[Place] = set()
     for service in project.services.values():
@@ -54,12 +56,18 @@ def _in_environment(project: Project) -> Iterator[Finding]:
                 continue
             seen.add(variable.place)
             hit = of_assignment(variable.key, written)
-            if hit is not None:
+            if hit is not None and _counts(context, hit, variable.key):
                 key, status = key_shown(variable.key), Status.ERROR if hit.sure else Status.WARNING
                 message = f"the environment of {service.name} holds {key} in plain text: {hit.what}"
                 form = f"- {key}=" if isinstance(service.body.get("environment"), list) else f"{key}: "
                 hint = f"write {form}${{{key}:?set it in the --env-file}}, and make a new one"
                 yield Finding("CMP013", status, message, hint, at(variable.place, variable.key))
+
+
+def _counts(context: Context, hit: Hit, key: str) -> bool:
+    """Whether a hit is one here, where a word under a name such as ``HTTP_AUTH`` may be a setting."""
+    public = any(fnmatchcase(key, pattern) for pattern in context.public)
+    return not public and (hit.sure or hit.what != NAMED or is_chosen(key))
 
 
 def _text(body: Any, path: tuple[str, ...]) -> str:
