@@ -131,6 +131,29 @@ def test_above_a_block_of_yaml_it_holds_for_the_block(line: int, hidden: bool) -
     )
 
 
+def _is_below(line: str, other: str) -> bool:
+    """Whether a line that follows another is within its block: deeper, or an item of the list of its key."""
+    deeper = len(line) - len(line.lstrip()) - (len(other) - len(other.lstrip()))
+    return deeper > 0 or (deeper == 0 and line.lstrip().startswith("- ") > other.lstrip().startswith("- "))
+
+
+@given(st.lists(st.sampled_from(["a:", "  b:", "  - c", "    d: 1", "- e", "", "    - f: 1", "      # g"])))
+def test_a_block_ends_before_the_first_line_that_is_not_within(lines: list[str]) -> None:
+    mark = "# exai:ignore[ENV104] why"
+    for at, line in enumerate(lines):
+        if not line.strip() or "#" in line:
+            continue
+        text = "\n".join([*lines[:at], f"{line}  {mark}", *lines[at + 1 :]])
+        (given_,) = in_text("c.yml", text, nested=True)
+        last = at
+        for number, other in enumerate(lines[at + 1 :], at + 1):
+            if other.strip() and "#" not in other:
+                if not _is_below(other, line):
+                    break
+                last = number
+        assert (given_.first, given_.last) == (at + 1, last + 1)
+
+
 @pytest.mark.parametrize(
     ("live", "hidden"),
     [

@@ -7,7 +7,9 @@ from textwrap import dedent
 
 import pytest
 from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
+from exai_ops.env.document import parse
 from exai_ops.env.masking import Mask
 from exai_ops.env.model import Blank, Document
 from exai_ops.env.publish import Policy
@@ -16,6 +18,7 @@ from exai_ops.env.sync import Synced, sync
 from exai_ops.errors import CouldNotLook
 from exai_ops.settings import VARIABLES
 
+from .by_hand import DATA
 from .documents import comments, document, documents
 
 KNOWN = {name: variable for variable in VARIABLES for name in variable.names}
@@ -246,6 +249,16 @@ def test_it_is_idempotent_and_loses_nothing(live: Document, example: Document) -
     assert sync(live, done.document, POLICY).document.text == done.document.text
 
 
+@settings(max_examples=100, deadline=None)
+@given(documents(), documents(".env.example"), st.booleans(), st.booleans())
+def test_what_somebody_decided_to_leave_stays(
+    source: Document, target: Document, reverse: bool, prune: bool
+) -> None:
+    done = sync(source, target, POLICY, reverse=reverse, prune=prune, decided=lambda *_: True)
+    assert done.document.data == target.data
+    assert (done.added, done.changed, done.removed) == ((), (), ())
+
+
 @settings(max_examples=150, deadline=None)
 @given(documents(), documents(".env.example"))
 def test_no_secret_of_the_live_file_comes(live: Document, example: Document) -> None:
@@ -296,3 +309,15 @@ def _or_refused(source: Document, target: Document, *, reverse: bool = False, pr
 
 def _blanks(of: Document) -> int:
     return sum(isinstance(node, Blank) for node in of.nodes)
+
+
+def test_the_title_of_a_real_example_stays_first() -> None:
+    """The pair of November: the live file begins with a title of its own and most of its keys below it."""
+    folder = DATA / "2025-11-16"
+    live, example = ((folder / name).read_bytes() for name in (".env.docker", ".env.example"))
+    done = sync(parse(live, ".env"), parse(example, ".env.example"), POLICY)
+    text, before = done.document.text, parse(example, ".env.example").text
+    assert text.splitlines()[:6] == before.splitlines()[:6]
+    assert "EX-AI MCP Server Docker Environment Configuration" not in text
+    websocket = text.partition("# WEBSOCKET CONFIGURATION")[2].partition("# GLM CONFIGURATION")[0]
+    assert "\nEXAI_WS_RESULT_TTL=600\n" in websocket
