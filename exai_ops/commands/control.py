@@ -67,8 +67,8 @@ def status(
     if output not in ("text", "json"):
         raise UsageError(f"--format: {output!r} is not known", hint="text or json")
     settings = _settings(port, env_file)
-    health = _get(settings, "/health")
-    state = _get(settings, "/status")
+    health = get_page(settings, "/health")
+    state = get_page(settings, "/status")
     if output == "json":
         typer.echo(json.dumps({"health": health, "status": state}, indent=2))
     else:
@@ -100,7 +100,7 @@ def _absent_hint(settings: Settings, port: int) -> str:
     return f"port {port} is {runstate.port_holder(settings, port)}"
 
 
-def _get(settings: Settings, path: str) -> dict[str, Any]:
+def get_page(settings: Settings, path: str) -> dict[str, Any]:
     """A page of the daemon, as data; CouldNotLook when it does not answer."""
     import httpx
 

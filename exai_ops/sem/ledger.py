@@ -1,0 +1,90 @@
+"""The daemon's own ledger, as it answers at ``/status``, in the words of a scan. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from exai_ops.sem.model import Holder, Judgement, Scan, Semaphore, Site, Verdict
+
+KIND: Final = "exai.Ledger"
+_SITE: Final = re.compile(r"(?P<file>.+):(?P<line>\d+)(?: (?P<function>.+))?")
+
+
+def scan_of(health: Mapping[str, Any], status: Mapping[str, Any], *, at_s: float, took_s: float) -> Scan:
+    """A scan from the daemon's ``/health`` and ``/status``: the permit for all calls, and each provider's."""
+    permits = status["permits"]
+    holders = permits["holders"]
+    semaphores = tuple(
+        _semaphore(name, row, [h for h in holders if name in ("global", h["provider"])])
+        for name, row in permits["usage"].items()
+    )
+    return Scan(
+        pid=int(health["pid"]),
+        started_ticks=0,
+        python=str(health.get("python", "")),
+        at_s=at_s,
+        took_s=took_s,
+        semaphores=semaphores,
+        notes=("said by the daemon's ledger",),
+    )
+
+
+def judgements(scan: Scan, status: Mapping[str, Any]) -> list[Judgement]:
+    """The ledger's own verdicts: it knows why an entry cannot come back."""
+    leaks = [holder for holder in status["permits"]["holders"] if holder["leak"]]
+    return [_judgement(semaphore, leaks) for semaphore in scan.semaphores]
+
+
+def disagreements(ledger: Scan, memory: Scan) -> Iterator[str]:
+    """What the ledger says and its memory does not, a line each."""
+    read = {semaphore.where[:1]: semaphore for semaphore in memory.semaphores if semaphore.kind == KIND}
+    for said in ledger.semaphores:
+        seen = read.get(said.where[:1])
+        if seen is None:
+            yield f"{said.where[0]}: the ledger answers, and is not found in memory"
+        elif (said.value, said.bound, said.held) != (seen.value, seen.bound, seen.held):
+            yield (
+                f"{said.where[0]}: the ledger says {said.value} of {said.bound} free and {said.held} held,"
+                f" memory says {seen.value} of {seen.bound} free and {seen.held} held"
+            )
+
+
+def _semaphore(name: str, row: Mapping[str, Any], holders: list[Any]) -> Semaphore:
+    return Semaphore(
+        address=0,
+        kind=KIND,
+        type_name="",
+        where=(f"permits {name}",),
+        value=int(row["free"]),
+        bound=int(row["limit"]),
+        holders=tuple(_holder(holder) for holder in holders),
+    )
+
+
+def _holder(row: Mapping[str, Any]) -> Holder:
+    places = [row["site"], *row["awaits"]]
+    stack = tuple(
+        Site(match["file"], int(match["line"]), match["function"] or "")
+        for place in places
+        if (match := _SITE.fullmatch(place)) is not None
+    )
+    name = f"{row['tool']} {row['request']} of session {row['session']}"
+    return Holder("ledger", name, stack, since_s=float(row["age_s"]))
+
+
+def _judgement(semaphore: Semaphore, leaks: list[Any]) -> Judgement:
+    name = semaphore.where[0].removeprefix("permits ")
+    lost = [leak for leak in leaks if name in ("global", leak["provider"])]
+    if lost:
+        return Judgement(Verdict.LEAKED, len(lost), "; ".join(sorted({leak["leak"] for leak in lost})))
+    if semaphore.bound is not None and semaphore.value + semaphore.held != semaphore.bound:
+        verdict = (
+            Verdict.OVER_RELEASED if semaphore.value + semaphore.held > semaphore.bound else Verdict.LEAKED
+        )
+        number = abs(semaphore.value + semaphore.held - semaphore.bound)
+        return Judgement(verdict, number, "its sum does not hold")
+    if not semaphore.held:
+        return Judgement(Verdict.IDLE)
+    return Judgement(Verdict.BUSY if semaphore.value else Verdict.SATURATED)
