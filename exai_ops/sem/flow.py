@@ -5,7 +5,7 @@ A `Flow` is a code object as a graph of nodes with events, read by an interprete
 so that an await's outcome lies ahead: it may go on or raise. How an effect is counted:
 
 - an awaited call, or ``async with``, takes effect when its await ends; if that raises, an acquire has not
-  happened and a release has: the library's own do not fail half way;
+  happened; a release is taken not to raise;
 - an acquire whose result a branch tests happens on the true way only; else with arguments that let it come
   back without a permit (``blocking``, ``timeout``), it may have happened or not;
 - every call, await, yield, lookup by key and operator may raise, but not attributes, iteration or logging,
@@ -200,15 +200,14 @@ def _moves(
         within = flow.nodes[node.handler].parts if node.handler >= 0 else ()
         failed = state
         for number in node.parts:
-            if number not in within:  # the end of a thrown await: its own failure comes there
-                failed = _apply(failed, _losses(deltas(flow.events[number])), add)
+            if number in within:  # the end of a thrown await: its own failure comes there
+                continue
+            change = deltas(flow.events[number])
+            if change == (-1,):
+                return moves
+            failed = _apply(failed, tuple({min(delta, 0) for delta in change}), add)
         moves.append((node.handler, failed))
     return moves
-
-
-def _losses(deltas: tuple[int, ...]) -> tuple[int, ...]:
-    """What a failing event has done: an acquire nothing, a release its work."""
-    return tuple({min(delta, 0) for delta in deltas})
 
 
 def _apply(state: set[State], deltas: tuple[int, ...], add: Add) -> set[State]:

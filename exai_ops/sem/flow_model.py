@@ -1,9 +1,9 @@
 """What is said of a code object: events, the nodes that they are in, and the answers about a semaphore.
 
 A path says how the code came by a value: ``("local:self", "attr:pool", "item:'x'")``, with ``global:``,
-``free:``, ``import:``, ``const:`` and ``code:N`` (a function made of the code's constant N) for beginnings and
-``attr:``, ``item:``, ``call`` (its result, awaited or not), ``each`` (a loop's variable), ``entered`` (what
-``as`` names) for steps.
+``free:``, ``import:``, ``const:`` and ``code:N`` (a function made of the code's constant N) for beginnings
+and ``attr:``, ``item:``, ``call`` (its result, awaited or not), ``each`` (a loop's variable), ``entered``
+(what ``as`` names) for steps.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ class Event:
 
     Attributes:
         offset: Of the instruction that says so; of an awaited call, the call's.
-        kind: ``acquire`` and ``release`` are calls of methods of such names, ``enter`` and ``exit`` are of ``with``
-            blocks; ``pass`` hands a value to a call, ``release_given`` a bound release, to a call or in a store,
-            ``enter_given`` a context to an exit stack.
-        path: The semaphore, context, value handed over, target of a store or function called; of ``await`` what is
-            awaited.
-        also: Other paths to the same or to what it may be besides; a local's own name when it stands for another path.
+        kind: ``acquire`` and ``release`` are calls of methods of such names, ``enter`` and ``exit`` are of
+            ``with`` blocks; ``pass`` hands a value to a call, ``release_given`` a bound release, to a call,
+            in a store, return or yield, ``enter_given`` a context to an exit stack.
+        path: The semaphore, context, value handed over, target of a store or function called; of ``await``,
+            ``return`` and ``yield`` the value.
+        also: Other paths to the same, or to what it may be besides; a local's own name when it stands for
+            another path.
         args: Paths of a call's arguments, those with a name last; what is stored, returned or yielded.
         keywords: Names of the last ones of ``args``.
         callees: Paths of the function, for all that a call does.
@@ -99,8 +100,9 @@ class Match:
     """What may denote the semaphore in question.
 
     Attributes:
-        names: Last names of paths, plain (``_slots``) or with their kind (``attr:_slots``); keys and loops after it do
-            not count (``_slots`` is ``self._slots[k]`` too); ``slot()`` is what a call of ``slot`` gives. None for any.
+        names: Last names of paths, plain (``_slots``) or with their kind (``attr:_slots``); keys and loops
+            after it do not count (``_slots`` is ``self._slots[k]`` too); ``slot()`` is what a call of
+            ``slot`` gives. None for any.
         effects: (last name of a function, what calling it does), ``acquire``, ``release`` or possible sums.
     """
 

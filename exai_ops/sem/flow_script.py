@@ -7,14 +7,18 @@ follows the value stack with names in the place of values, and says which calls,
 there are, where their effect comes about, and which way the code can go from there.
 """
 
+# ruff: noqa: ARG001 - rules have one signature, whether or not they need the argument
+
 from __future__ import annotations
 
 import base64
 import dis
 import heapq
+import itertools
 import json
 import opcode
 import sys
+from collections.abc import Callable
 from typing import Any
 
 VERSION = sys.version_info[:2]
@@ -23,20 +27,13 @@ DEPTH = 12  # of an access path
 WIDTH = 4  # alternatives of one
 RETURN, RAISE = -1, -2
 
-ACQUIRES = {"acquire", "acquire_nowait", "acquire_on_behalf_of", "acquire_on_behalf_of_nowait",
-            "__enter__", "__aenter__"}  # fmt: skip
+ACQUIRES = {"acquire", "acquire_nowait", "acquire_on_behalf_of", "acquire_on_behalf_of_nowait"}
+ACQUIRES |= {"__enter__", "__aenter__"}
 RELEASES = {"release", "release_on_behalf_of", "__exit__", "__aexit__"}
 STACKS = {"enter_context", "enter_async_context"}
 STARTERS = {"wait_for", "shield", "gather", "create_task", "ensure_future", "wait", "start_soon"}
-QUIET = {
-    "debug",
-    "info",
-    "warning",
-    "error",
-    "exception",
-    "critical",
-    "log",
-}  # logging swallows what goes wrong
+KEEPERS = {"timeout", "timeout_at", "fail_after", "TaskGroup", "create_task_group", "open"}  # swallow nothing
+QUIET = {"debug", "info", "warning", "error", "exception", "critical", "log"}  # logging swallows its failures
 QUIET_BUILTINS = {
     "range",
     "len",
@@ -50,12 +47,17 @@ QUIET_BUILTINS = {
     "type",
 }
 
-NOOPS = set("NOP RESUME CACHE PRECALL COPY_FREE_VARS MAKE_CELL SETUP_ANNOTATIONS GET_AWAITABLE GET_ITER GET_AITER "
-            "GET_YIELD_FROM_ITER TO_BOOL ASYNC_GEN_WRAP LIST_TO_TUPLE FORMAT_SIMPLE INTERPRETER_EXIT JUMP_FORWARD "
-            "JUMP_BACKWARD JUMP_BACKWARD_NO_INTERRUPT JUMP_ABSOLUTE JUMP".split())  # fmt: skip
-RAISERS = set("SEND YIELD_VALUE YIELD_FROM RAISE_VARARGS RERAISE GET_ANEXT BEFORE_WITH BEFORE_ASYNC_WITH SETUP_WITH "
-              "WITH_EXCEPT_START IMPORT_NAME IMPORT_FROM UNPACK_SEQUENCE UNPACK_EX STORE_SUBSCR DELETE_SUBSCR "
-              "DELETE_ATTR END_ASYNC_FOR CLEANUP_THROW UNARY_NEGATIVE LOAD_NAME STORE_SLICE".split())  # fmt: skip
+NOOPS = {
+    "NOP", "RESUME", "CACHE", "PRECALL", "COPY_FREE_VARS", "MAKE_CELL", "SETUP_ANNOTATIONS",
+    "GET_AWAITABLE", "GET_ITER", "GET_AITER", "GET_YIELD_FROM_ITER", "TO_BOOL", "ASYNC_GEN_WRAP",
+    "LIST_TO_TUPLE", "FORMAT_SIMPLE", "INTERPRETER_EXIT",
+}  # fmt: skip
+RAISERS = {
+    "SEND", "YIELD_VALUE", "YIELD_FROM", "RAISE_VARARGS", "RERAISE", "GET_ANEXT", "BEFORE_WITH",
+    "BEFORE_ASYNC_WITH", "SETUP_WITH", "WITH_EXCEPT_START", "IMPORT_NAME", "IMPORT_FROM", "UNPACK_SEQUENCE",
+    "UNPACK_EX", "STORE_SUBSCR", "DELETE_SUBSCR", "DELETE_ATTR", "END_ASYNC_FOR", "CLEANUP_THROW",
+    "UNARY_NEGATIVE", "LOAD_NAME", "STORE_SLICE",
+}  # fmt: skip
 ENDS = {"RETURN_VALUE", "RETURN_CONST", "RAISE_VARARGS", "RERAISE"}
 JUMPS = {"JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT", "JUMP_ABSOLUTE", "JUMP"}
 LOST = {"ENTER_EXECUTOR", "INSTRUMENTED_LINE", "INSTRUMENTED_INSTRUCTION"}
@@ -78,7 +80,7 @@ class Sym:
         self.name = name
         self.parts = parts
         self.at = at
-        self.depth = 1 + max([part.depth for part in parts[:1]], default=0)
+        self.depth: int = 1 + parts[0].depth if parts else 1
 
 
 class Syms:
@@ -201,7 +203,7 @@ def exception_table(raw: bytes) -> list[tuple[int, int, int, int, bool]]:
         if not byte & 64:
             numbers.append(value)
             value = 0
-    rows = zip(*[iter(numbers)] * 4)
+    rows = zip(*[iter(numbers)] * 4, strict=True)
     return [(2 * s, 2 * (s + n), 2 * t, d >> 1, bool(d & 1)) for s, n, t, d in rows]
 
 
@@ -256,6 +258,7 @@ class Machine:
         self.waiting: dict[int, Sym] = {}  # instructions that are part of an await
         self.tests: dict[Place, Sym] = {}  # the way taken when the value is true
         self.closures: dict[int, list[Any]] = {}
+        self.never: dict[int, int] = {}  # ways that a branch does not go
         self.leaders = {0} | {ins.target for ins in self.code if ins.target >= 0}
         self.leaders |= {ins.handler[0] for ins in self.code if ins.handler}
         self.handlers_of: dict[int, int | None] = {}
@@ -294,7 +297,7 @@ class Machine:
             steps += 1
             handler = self.guard(ins, handler)
             before = self.at
-            if not self.step(ins):
+            if not self.step(ins) or self.never.get(before) == before + 1:
                 return steps
             self.at = before + 1
             if self.at >= len(self.code):
@@ -365,9 +368,18 @@ class Machine:
         """Note what this instruction does."""
         self.said.setdefault(self.at, []).append((kind, sym, args))
 
-    def jump(self, target: int, stack: Stack | None = None) -> None:  # noqa: UP045
+    def jump(self, target: int, stack: Stack | None = None) -> None:
         """Go to an instruction, with this stack or the present one."""
         self.flow(target, tuple(self.stack) if stack is None else stack, self.blocks)
+
+    def branch(self, target: int, value: Sym, *, when: bool) -> None:
+        """Go to an instruction when a value is so, to the next one otherwise, or either."""
+        self.leaders.add(self.at + 1)
+        self.never.pop(self.at, None)
+        if value.kind == "const" and value.name == "True":
+            self.never[self.at] = self.at + 1 if when else target
+        if self.never.get(self.at) != target:
+            self.jump(target)
 
     def step(self, ins: Ins) -> bool:
         """Do one instruction; whether the next one follows."""
@@ -393,7 +405,7 @@ class Machine:
             return
         self.pops(-change)
         if not ins.name.startswith(
-            ("STORE_", "DELETE_", "POP_", "END_FOR", "DICT_", "SET_", "LIST_", "MAP_")
+            ("STORE_", "DELETE_", "POP_", "END_", "GEN_START", "DICT_", "SET_", "LIST_", "MAP_")
         ):
             self.pop()
             self.push(self.sym.unknown)
@@ -412,41 +424,62 @@ class Machine:
         self.say("call", self.peek(1))
 
 
+RULES: dict[str, Callable[[Machine, Ins], Any]] = {}
+
+
+def rule(names: str) -> Callable[[Any], Any]:
+    """Let a function do these instructions; it gives False when the next one does not follow."""
+
+    def register(function: Any) -> Any:
+        RULES.update(dict.fromkeys(names.split(), function))
+        return function
+
+    return register
+
+
 # --- one function per instruction -------------------------------------------------------------------------
 
 
+@rule("LOAD_FAST LOAD_FAST_CHECK LOAD_FAST_AND_CLEAR")
 def load_fast(m: Machine, ins: Ins) -> None:
     m.push(m.sym("name", m.fast[ins.arg]))
 
 
+@rule("LOAD_FAST_LOAD_FAST")
 def load_two(m: Machine, ins: Ins) -> None:
     m.push(m.sym("name", m.fast[ins.arg >> 4]), m.sym("name", m.fast[ins.arg & 15]))
 
 
+@rule("STORE_FAST STORE_FAST_MAYBE_NULL")
 def store_fast(m: Machine, ins: Ins) -> None:
     m.store(m.fast[ins.arg], m.pop())
 
 
+@rule("STORE_FAST_LOAD_FAST")
 def store_load(m: Machine, ins: Ins) -> None:
     m.store(m.fast[ins.arg >> 4], m.pop())
     m.push(m.sym("name", m.fast[ins.arg & 15]))
 
 
+@rule("STORE_FAST_STORE_FAST")
 def store_two(m: Machine, ins: Ins) -> None:
     m.store(m.fast[ins.arg >> 4], m.pop())
     m.store(m.fast[ins.arg & 15], m.pop())
 
 
+@rule("LOAD_DEREF LOAD_CLASSDEREF LOAD_CLOSURE LOAD_FROM_DICT_OR_DEREF")
 def load_deref(m: Machine, ins: Ins) -> None:
     if ins.name == "LOAD_FROM_DICT_OR_DEREF":
         m.pop()
     m.push(m.sym("name", m.deref[ins.arg]))
 
 
+@rule("STORE_DEREF")
 def store_deref(m: Machine, ins: Ins) -> None:
     m.store(m.deref[ins.arg], m.pop())
 
 
+@rule("LOAD_GLOBAL LOAD_NAME LOAD_FROM_DICT_OR_GLOBALS")
 def load_global(m: Machine, ins: Ins) -> None:
     if ins.name == "LOAD_FROM_DICT_OR_GLOBALS":
         m.pop()
@@ -460,10 +493,12 @@ def load_global(m: Machine, ins: Ins) -> None:
         m.push(m.sym.null, name)
 
 
+@rule("STORE_GLOBAL STORE_NAME")
 def store_global(m: Machine, ins: Ins) -> None:
     m.say("store_global", m.sym("name", "global:" + m.names[ins.arg]), m.pop())
 
 
+@rule("LOAD_CONST")
 def load_const(m: Machine, ins: Ins) -> None:
     m.push(constant(m, ins.arg))
 
@@ -478,6 +513,7 @@ def constant(m: Machine, number: int) -> Sym:
     return m.sym("const", repr(value))
 
 
+@rule("LOAD_ATTR")
 def load_attr(m: Machine, ins: Ins) -> None:
     wide = VERSION >= (3, 12)
     m.push(m.attr(m.pop(), m.names[ins.arg >> 1 if wide else ins.arg]))
@@ -485,10 +521,12 @@ def load_attr(m: Machine, ins: Ins) -> None:
         m.push(m.sym.null)
 
 
+@rule("LOAD_METHOD")
 def load_method(m: Machine, ins: Ins) -> None:
     m.push(m.attr(m.pop(), m.names[ins.arg]), m.sym.null)
 
 
+@rule("LOAD_SUPER_ATTR")
 def load_super_attr(m: Machine, ins: Ins) -> None:
     me = m.pops(3)[-1]
     m.push(m.attr(me, m.names[ins.arg >> 2]))
@@ -496,21 +534,25 @@ def load_super_attr(m: Machine, ins: Ins) -> None:
         m.push(m.sym.null)
 
 
+@rule("STORE_ATTR")
 def store_attr(m: Machine, ins: Ins) -> None:
     value, of = m.pops(2)
     m.say("store_attr", m.attr(of, m.names[ins.arg]), value)
 
 
+@rule("BINARY_SUBSCR")
 def subscr(m: Machine, ins: Ins) -> None:
     of, key = m.pops(2)
     m.push(m.sym("item", "", (of, key), m.at))
 
 
+@rule("STORE_SUBSCR")
 def store_subscr(m: Machine, ins: Ins) -> None:
     value, of, key = m.pops(3)
     m.say("store_item", m.sym("item", "", (of, key), m.at), value)
 
 
+@rule("KW_NAMES")
 def kw_names(m: Machine, ins: Ins) -> None:
     m.kwnames = names_of(constant(m, ins.arg))
 
@@ -526,6 +568,7 @@ def callee(m: Machine) -> Sym:
     return second if first is m.sym.null else first
 
 
+@rule("CALL CALL_KW")
 def call(m: Machine, ins: Ins) -> None:
     names = m.kwnames
     m.kwnames = ()
@@ -535,12 +578,14 @@ def call(m: Machine, ins: Ins) -> None:
     m.call(callee(m), args, names)
 
 
+@rule("CALL_FUNCTION CALL_METHOD CALL_FUNCTION_KW")
 def call_310(m: Machine, ins: Ins) -> None:
     names = names_of(m.pop()) if ins.name == "CALL_FUNCTION_KW" else ()
     args = m.pops(ins.arg)
     m.call(callee(m) if ins.name == "CALL_METHOD" else m.pop(), args, names)
 
 
+@rule("CALL_FUNCTION_EX")
 def call_ex(m: Machine, ins: Ins) -> None:
     args = m.pops(1 + (ins.arg & 1))
     what = m.pop() if VERSION < (3, 11) else callee(m)
@@ -548,6 +593,7 @@ def call_ex(m: Machine, ins: Ins) -> None:
     m.call(what, flat)
 
 
+@rule("BUILD_TUPLE BUILD_LIST BUILD_SET BUILD_MAP BUILD_CONST_KEY_MAP")
 def build(m: Machine, ins: Ins) -> None:
     count = ins.arg * (2 if ins.name == "BUILD_MAP" else 1)
     if ins.name == "BUILD_CONST_KEY_MAP":
@@ -555,6 +601,7 @@ def build(m: Machine, ins: Ins) -> None:
     m.push(m.sym("seq", "", tuple(m.pops(count)[:64])))
 
 
+@rule("LIST_EXTEND SET_UPDATE")
 def extend(m: Machine, ins: Ins) -> None:
     more = m.pop()
     at = len(m.stack) - ins.arg
@@ -563,6 +610,7 @@ def extend(m: Machine, ins: Ins) -> None:
         m.stack[at] = m.sym("seq", "", (*m.stack[at].parts, *parts)[:64])
 
 
+@rule("UNPACK_SEQUENCE")
 def unpack(m: Machine, ins: Ins) -> None:
     of = m.pop()
     known = of.parts if of.kind == "seq" and len(of.parts) == ins.arg else None
@@ -571,11 +619,13 @@ def unpack(m: Machine, ins: Ins) -> None:
         m.push(known[number] if known else part)
 
 
+@rule("UNPACK_EX")
 def unpack_ex(m: Machine, ins: Ins) -> None:
     of = m.pop()
     m.push(*[m.sym("each", "", (of,))] * ((ins.arg & 0xFF) + 1 + (ins.arg >> 8)))
 
 
+@rule("FOR_ITER")
 def for_iter(m: Machine, ins: Ins) -> None:
     of = m.peek(1)
     ended = (*m.stack, m.sym.unknown) if VERSION >= (3, 12) else tuple(m.stack[:-1])
@@ -583,80 +633,102 @@ def for_iter(m: Machine, ins: Ins) -> None:
     m.push(m.sym("each", "", (of,)))
 
 
+@rule("GET_ANEXT")
 def get_anext(m: Machine, ins: Ins) -> None:
     m.push(m.sym("each", "", (m.peek(1),)))
 
 
+@rule(" ".join(name for name in JUMPING if name.startswith("POP_JUMP")))
 def pop_jump(m: Machine, ins: Ins) -> None:
     value = m.pop()
     when = ins.name.endswith(("IF_TRUE", "IF_NOT_NONE"))
     while value.kind == "not":
         value, when = value.parts[0], not when
     m.tests[(m.at, ins.target if when else m.at + 1)] = value
-    m.jump(ins.target)
-    m.leaders.add(m.at + 1)
+    m.branch(ins.target, value, when=when)
 
 
+@rule("JUMP_IF_TRUE_OR_POP JUMP_IF_FALSE_OR_POP")
 def jump_or_pop(m: Machine, ins: Ins) -> None:
     m.jump(ins.target)
     m.pop()
     m.leaders.add(m.at + 1)
 
 
+@rule("UNARY_NOT")
 def not_(m: Machine, ins: Ins) -> None:
     m.push(m.sym("not", "", (m.pop(),)))
 
 
+@rule("CHECK_EXC_MATCH")
 def exc_match(m: Machine, ins: Ins) -> None:
-    m.pops(2)
-    m.jump(ins.target)
-    m.leaders.add(m.at + 1)
+    kind = m.pop()
+    m.push(m.sym("const", "True") if kind.name == "global:BaseException" else m.sym.unknown)
 
 
+@rule("JUMP_IF_NOT_EXC_MATCH")
+def jump_exc_match(m: Machine, ins: Ins) -> None:
+    exc_match(m, ins)
+    value = m.pop()
+    m.pop()
+    m.branch(ins.target, value, when=False)
+
+
+@rule("COPY")
 def copy(m: Machine, ins: Ins) -> None:
     m.push(m.peek(ins.arg))
 
 
+@rule("SWAP")
 def swap(m: Machine, ins: Ins) -> None:
     if ins.arg <= len(m.stack):
         m.stack[-1], m.stack[-ins.arg] = m.stack[-ins.arg], m.stack[-1]
 
 
+@rule("ROT_TWO ROT_THREE ROT_FOUR ROT_N")
 def rotate(m: Machine, ins: Ins) -> None:
     count = {"ROT_TWO": 2, "ROT_THREE": 3, "ROT_FOUR": 4}.get(ins.name, ins.arg)
     m.stack.insert(max(len(m.stack) - count, 0), m.pop())
 
 
+@rule("DUP_TOP")
 def dup_top(m: Machine, ins: Ins) -> None:
     m.push(m.peek(1))
 
 
+@rule("DUP_TOP_TWO")
 def dup_two(m: Machine, ins: Ins) -> None:
     m.push(m.peek(2), m.peek(1))
 
 
+@rule("PUSH_NULL")
 def push_null(m: Machine, ins: Ins) -> None:
     m.push(m.sym.null)
 
 
+@rule("PUSH_EXC_INFO")
 def push_exc_info(m: Machine, ins: Ins) -> None:
     top = m.pop()
     m.push(m.sym.unknown, top)
 
 
+@rule("RETURN_GENERATOR")
 def return_generator(m: Machine, ins: Ins) -> None:
     m.push(m.sym.unknown)
 
 
+@rule("IMPORT_NAME")
 def import_name(m: Machine, ins: Ins) -> None:
     m.pops(2)
     m.push(m.sym("name", "import:" + m.names[ins.arg]))
 
 
+@rule("IMPORT_FROM")
 def import_from(m: Machine, ins: Ins) -> None:
     m.push(m.attr(m.peek(1), m.names[ins.arg]))
 
 
+@rule("CALL_INTRINSIC_1")
 def intrinsic(m: Machine, ins: Ins) -> None:
     if ins.arg not in {4, 6}:  # an async generator's wrapping, a list made a tuple
         m.pop()
@@ -666,6 +738,7 @@ def intrinsic(m: Machine, ins: Ins) -> None:
 # functions
 
 
+@rule("MAKE_FUNCTION")
 def make_function(m: Machine, ins: Ins) -> None:
     if VERSION < (3, 11):
         m.pop()
@@ -681,6 +754,7 @@ def make_function(m: Machine, ins: Ins) -> None:
     m.push(m.sym("made", found[0], (), m.at))
 
 
+@rule("SET_FUNCTION_ATTRIBUTE")
 def set_function_attribute(m: Machine, ins: Ins) -> None:
     value, made = m.pops(2)
     if made.at in m.closures:
@@ -700,18 +774,21 @@ def enter(m: Machine, context: Sym) -> None:
     m.push(m.sym("exit", "", (context,)))
 
 
+@rule("BEFORE_WITH")
 def before_with(m: Machine, ins: Ins) -> None:
     context = m.pop()
     enter(m, context)
     m.push(m.sym("entered", "", (context,)))
 
 
+@rule("BEFORE_ASYNC_WITH")
 def before_async_with(m: Machine, ins: Ins) -> None:
     context = m.pop()
     enter(m, context)
     m.push(m.sym("entering", "", (context,), m.at))
 
 
+@rule("SETUP_WITH")
 def setup_with(m: Machine, ins: Ins) -> None:
     context = m.pop()
     enter(m, context)
@@ -719,28 +796,41 @@ def setup_with(m: Machine, ins: Ins) -> None:
     m.push(m.sym("entered", "", (context,)))
 
 
+@rule("SETUP_ASYNC_WITH")
 def setup_async_with(m: Machine, ins: Ins) -> None:
     m.blocks = (*m.blocks, (ins.target, max(len(m.stack) - 1, 0)))
 
 
+@rule("SETUP_FINALLY")
 def setup_finally(m: Machine, ins: Ins) -> None:
     m.blocks = (*m.blocks, (ins.target, len(m.stack)))
 
 
+@rule("POP_BLOCK")
 def pop_block(m: Machine, ins: Ins) -> None:
     m.blocks = m.blocks[:-1]
 
 
+@rule("POP_EXCEPT")
 def pop_except(m: Machine, ins: Ins) -> None:
     m.pops(3 if VERSION < (3, 11) else 1)
     m.blocks = m.blocks[:-1]
 
 
+def keeps(context: Sym) -> bool:
+    """Whether leaving a context lets an exception go on."""
+    callee = context.parts[0] if context.kind == "call" else context
+    return str(callee.name).rpartition(":")[2] in KEEPERS
+
+
+@rule("WITH_EXCEPT_START")
 def with_except_start(m: Machine, ins: Ins) -> None:
     exit_ = m.peek(7 if VERSION < (3, 11) else 4)
     if exit_.kind == "exit":
         m.say("exit", exit_.parts[0])
-        m.push(m.sym("exiting", "", exit_.parts, m.at))
+        leaving = m.sym("exiting", "", exit_.parts, m.at)
+        follows = m.code[m.at + 1].name
+        m.push(leaving if follows == "GET_AWAITABLE" else outcome(m, leaving))
     else:
         m.push(m.sym.unknown)
 
@@ -750,9 +840,12 @@ def with_except_start(m: Machine, ins: Ins) -> None:
 
 def outcome(m: Machine, of: Sym) -> Sym:
     """What awaiting gives."""
+    if of.kind == "exiting" and keeps(of.parts[0]):
+        return m.sym("not", "", (m.sym("const", "True"),))
     return m.sym("entered", "", of.parts) if of.kind == "entering" else of
 
 
+@rule("YIELD_FROM")
 def yield_from(m: Machine, ins: Ins) -> None:
     m.pop()
     of = m.pop()
@@ -760,6 +853,7 @@ def yield_from(m: Machine, ins: Ins) -> None:
     m.push(outcome(m, of))
 
 
+@rule("SEND")
 def send(m: Machine, ins: Ins) -> None:
     m.pop()
     of = m.peek(1)
@@ -772,18 +866,21 @@ def send(m: Machine, ins: Ins) -> None:
     m.push(m.sym("sent", "", (of,)))
 
 
+@rule("CLEANUP_THROW")
 def cleanup_throw(m: Machine, ins: Ins) -> None:
     of = m.pops(3)[0]
     m.waiting[m.at] = of
     m.push(of, m.sym.unknown)
 
 
+@rule("END_SEND")
 def end_send(m: Machine, ins: Ins) -> None:
     of, _ = m.pops(2)
     m.awaits[(m.at, -1)] = of
     m.push(outcome(m, of))
 
 
+@rule("YIELD_VALUE")
 def yield_value(m: Machine, ins: Ins) -> None:
     value = m.pop()
     if value.kind == "sent":
@@ -797,54 +894,28 @@ def yield_value(m: Machine, ins: Ins) -> None:
 # ends
 
 
+@rule("END_FOR")
 def end_for(m: Machine, ins: Ins) -> None:
     m.pops(2 if VERSION == (3, 12) else 1)
 
 
+@rule("RETURN_VALUE RETURN_CONST")
 def give_back(m: Machine, ins: Ins) -> bool:
     value = m.pop() if ins.name == "RETURN_VALUE" else constant(m, ins.arg)
     m.say("return", value, value)
     return False
 
 
+@rule("RAISE_VARARGS RERAISE")
 def give_up(m: Machine, ins: Ins) -> bool:
     return False
-
-
-RULES: dict[str, Any] = {
-    "LOAD_FAST": load_fast, "LOAD_FAST_CHECK": load_fast, "LOAD_FAST_AND_CLEAR": load_fast,
-    "LOAD_FAST_LOAD_FAST": load_two, "STORE_FAST": store_fast, "STORE_FAST_MAYBE_NULL": store_fast,
-    "STORE_FAST_LOAD_FAST": store_load, "STORE_FAST_STORE_FAST": store_two,
-    "LOAD_DEREF": load_deref, "LOAD_CLASSDEREF": load_deref, "LOAD_CLOSURE": load_deref,
-    "LOAD_FROM_DICT_OR_DEREF": load_deref, "STORE_DEREF": store_deref,
-    "LOAD_GLOBAL": load_global, "LOAD_NAME": load_global, "LOAD_FROM_DICT_OR_GLOBALS": load_global,
-    "STORE_GLOBAL": store_global, "STORE_NAME": store_global, "LOAD_CONST": load_const,
-    "LOAD_ATTR": load_attr, "LOAD_METHOD": load_method, "LOAD_SUPER_ATTR": load_super_attr,
-    "STORE_ATTR": store_attr, "BINARY_SUBSCR": subscr, "STORE_SUBSCR": store_subscr,
-    "KW_NAMES": kw_names, "CALL": call, "CALL_KW": call, "CALL_FUNCTION": call_310, "CALL_METHOD": call_310,
-    "CALL_FUNCTION_KW": call_310, "CALL_FUNCTION_EX": call_ex,
-    "BUILD_TUPLE": build, "BUILD_LIST": build, "BUILD_SET": build, "BUILD_MAP": build,
-    "BUILD_CONST_KEY_MAP": build, "LIST_EXTEND": extend, "SET_UPDATE": extend,
-    "UNPACK_SEQUENCE": unpack, "UNPACK_EX": unpack_ex, "FOR_ITER": for_iter, "GET_ANEXT": get_anext,
-    "JUMP_IF_TRUE_OR_POP": jump_or_pop, "JUMP_IF_FALSE_OR_POP": jump_or_pop, "UNARY_NOT": not_,
-    "JUMP_IF_NOT_EXC_MATCH": exc_match, "COPY": copy, "SWAP": swap, "ROT_TWO": rotate, "ROT_THREE": rotate,
-    "ROT_FOUR": rotate, "ROT_N": rotate, "DUP_TOP": dup_top, "DUP_TOP_TWO": dup_two, "PUSH_NULL": push_null,
-    "PUSH_EXC_INFO": push_exc_info, "RETURN_GENERATOR": return_generator, "IMPORT_NAME": import_name,
-    "IMPORT_FROM": import_from, "CALL_INTRINSIC_1": intrinsic, "MAKE_FUNCTION": make_function,
-    "SET_FUNCTION_ATTRIBUTE": set_function_attribute, "BEFORE_WITH": before_with,
-    "BEFORE_ASYNC_WITH": before_async_with, "SETUP_WITH": setup_with, "SETUP_ASYNC_WITH": setup_async_with,
-    "SETUP_FINALLY": setup_finally, "POP_BLOCK": pop_block, "POP_EXCEPT": pop_except,
-    "WITH_EXCEPT_START": with_except_start, "YIELD_FROM": yield_from, "SEND": send, "END_SEND": end_send,
-    "CLEANUP_THROW": cleanup_throw,
-    "YIELD_VALUE": yield_value, "END_FOR": end_for, "RETURN_VALUE": give_back, "RETURN_CONST": give_back,
-    "RAISE_VARARGS": give_up, "RERAISE": give_up,
-}  # fmt: skip
-RULES.update({name: pop_jump for name in JUMPING if name.startswith("POP_JUMP")})
 
 
 # --- paths ------------------------------------------------------------------------------------------------
 
 Path = tuple[str, ...]
+NAMELESS = {"const", "unknown", "seq", "not"}
+STEPS = {"call", "each", "entered", "exit", "entering", "exiting"}
 
 
 class Paths:
@@ -875,35 +946,34 @@ class Paths:
 
     def find(self, sym: Sym) -> list[Path]:
         """The same, not remembered."""
-        kind, parts = sym.kind, sym.parts
+        kind = sym.kind
         if kind == "name":
             return self.variable(sym)
         if kind == "either":
-            return [path for part in parts for path in self.of(part) if path[0] != "unknown"] or [
-                ("unknown",)
-            ]
-        if kind == "attr":
-            return [(*path, "attr:" + sym.name) for path in self.of(parts[0])]
-        if kind == "item":
-            key = self.alias(parts[1])
-            last = key.name if key.kind == "const" else ".".join(self.of(key)[0])
-            return [(*path, f"item:{last}") for path in self.of(parts[0])]
-        if kind in {"call", "each", "entered", "exit", "entering", "exiting"}:
-            return [(*path, kind) for path in self.of(parts[0])]
-        if kind == "const":
-            return [(f"const:{sym.name}",)]
-        if kind in {"code", "made"}:
-            return [(f"code:{sym.name}",)]
-        return [(kind if kind in {"seq", "not"} else "unknown",)]
+            paths = [path for part in sym.parts for path in self.of(part)]
+            return [path for path in paths if path[0] != "unknown"] or [("unknown",)]
+        last = self.step(sym)
+        if last:
+            return [(*path, last) for path in self.of(sym.parts[0])]
+        if kind in {"const", "code", "made"}:
+            return [(f"{'const' if kind == 'const' else 'code'}:{sym.name}",)]
+        return [(kind if kind in NAMELESS else "unknown",)]
+
+    def step(self, sym: Sym) -> str:
+        """The last step of a path, empty where there is none."""
+        if sym.kind == "attr":
+            return f"attr:{sym.name}"
+        if sym.kind == "item":
+            key = self.alias(sym.parts[1])
+            return f"item:{key.name if key.kind == 'const' else '.'.join(self.of(key)[0])}"
+        return sym.kind if sym.kind in STEPS else ""
 
     def variable(self, sym: Sym) -> list[Path]:
         """A variable by the values that it is given, and by its own name."""
         own = (str(sym.name),)
         found: list[Path] = [own] if sym.name in self.arguments else []
         for value in list(self.assigned.get(sym.name, {}))[:WIDTH]:
-            for path in self.of(value):
-                if path[0].partition(":")[0] not in {"const", "unknown", "seq", "not"}:
-                    found.append(path)
+            found += [path for path in self.of(value) if path[0].partition(":")[0] not in NAMELESS]
         return [*found, own]
 
 
@@ -1090,7 +1160,7 @@ class Graph:
         out = [] if ins.name in JUMPS else [at + 1 if at + 1 < len(self.code) else RETURN]
         if ins.target >= 0 and not ins.name.startswith("SETUP_") and ins.target not in out:
             out.append(ins.target)
-        return out
+        return [to for to in out if to != self.m.never.get(at)]
 
     def raises(self, at: int) -> bool:
         """Whether an exception is to be reckoned with."""
@@ -1124,7 +1194,7 @@ class Graph:
         for at in starts:
             self.number[at] = len(self.nodes)
             self.nodes.append([])
-        for at, following in zip(starts, [*starts[1:], -1]):
+        for at, following in zip(starts, [*starts[1:], -1], strict=True):
             self.node(at, following)
 
     def starts(self) -> list[int]:
@@ -1168,7 +1238,7 @@ class Graph:
 def resumed(machine: Machine) -> list[list[int]]:
     """[offset, offset] of each RESUME after a yield, where 3.13 stands while suspended, and of the yield."""
     code = machine.code
-    pairs = zip(code, code[1:])
+    pairs = itertools.pairwise(code)
     return [[b.offset, a.offset] for a, b in pairs if a.name == "YIELD_VALUE" and b.name == "RESUME"]
 
 

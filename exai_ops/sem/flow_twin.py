@@ -30,7 +30,8 @@ class CodeRequest:
     Attributes:
         code_id: Any name for it, given back with the answer; no two the same in a batch.
         bytecode: As it is run, specialized instructions and filled caches included.
-        consts: None, bool, int, str, tuples of str as they are; ``{"code": name}`` for a code object; None for others.
+        consts: None, bool, int, str, tuples of str as they are; ``{"code": name}`` for a code object; None
+            for others.
         exceptiontable: Empty before 3.11.
         argcount: Positional parameters; None when it is not known, and no local counts as one.
         original: Offset -> (opcode, argument) of instructions that a tracer or an executor has replaced.
@@ -95,7 +96,7 @@ class FlowTwin:
         self._command = [*command, "-I", "-S", "-c", SCRIPT.read_text(encoding="utf-8")]
         self._env = dict(env or {})
         self._process: subprocess.Popen[bytes] | None = None
-        self._errors: IO[bytes] = tempfile.TemporaryFile()
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the twin
         self._version = (0, 0)
 
     def __enter__(self) -> Self:
@@ -121,7 +122,7 @@ class FlowTwin:
     def ask(
         self, requests: Iterable[CodeRequest], *, deadline_s: float = 10.0
     ) -> dict[int | str, Flow | Unread]:
-        """Flows by code_id. A code object that ends the interpreter is unread, and the others are asked again.
+        """Flows by code_id. A code object that ends the interpreter is unread; the others are asked again.
 
         Raises:
             CouldNotLook: The interpreter does not start.
@@ -151,9 +152,9 @@ class FlowTwin:
             return
         self._stop()
         try:
-            self._process = subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env=self._env, bufsize=0
-            )  # fmt: skip
+            self._process = subprocess.Popen(  # noqa: S603 - the caller's choice
+                self._command, stdin=-1, stdout=-1, stderr=self._errors, env=self._env, bufsize=0
+            )
         except OSError as error:
             raise self._no_start(error.strerror or str(error)) from error
         lines, why = self._exchange(b"", 1, until)
@@ -182,35 +183,31 @@ class FlowTwin:
     def _exchange(self, out: bytes, count: int, until: float) -> tuple[list[bytes], str]:
         """Send, and read that many lines. With fewer comes the reason."""
         process = self._process
-        assert process is not None
-        assert process.stdin is not None
-        assert process.stdout is not None
-        pending, got, lines = memoryview(out), bytearray(), list[bytes]()
+        if process is None or process.stdin is None or process.stdout is None:
+            return [], "it does not run"
+        pending, got, lines = memoryview(out), bytearray(), 0
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
             if pending:
                 os.set_blocking(process.stdin.fileno(), False)
                 selector.register(process.stdin, selectors.EVENT_WRITE)
-            while len(lines) < count:
-                ready = selector.select(max(until - time.monotonic(), 0))
+            while lines < count:
+                ready = {key.fileobj for key, _ in selector.select(max(until - time.monotonic(), 0))}
                 if not ready:
-                    return lines, "no answer in time"
-                for key, _ in ready:
-                    if key.fileobj is process.stdout:
-                        more = os.read(key.fd, 1 << 20)
-                        if not more:
-                            return lines, self._last_words(process)
-                        got += more
-                    else:
-                        pending = pending[_write(key.fd, pending) :]
-                        if not pending:
-                            selector.unregister(process.stdin)
-                *whole, rest = got.split(b"\n")
-                lines += map(bytes, whole)
-                got = rest
-                if len(got) > ANSWER_LIMIT_BYTES:
-                    return lines, f"its answer is over {ANSWER_LIMIT_BYTES} bytes"
-        return lines, ""
+                    return _lines(got), "no answer in time"
+                if process.stdin in ready:
+                    pending = pending[_write(process.stdin.fileno(), pending) :]
+                    if not pending:
+                        selector.unregister(process.stdin)
+                if process.stdout in ready:
+                    more = os.read(process.stdout.fileno(), 1 << 20)
+                    if not more:
+                        return _lines(got), self._last_words(process)
+                    got += more
+                    lines += more.count(b"\n")
+                if len(got) > ANSWER_LIMIT_BYTES * (lines + 1):
+                    return _lines(got), f"its answer is over {ANSWER_LIMIT_BYTES} bytes"
+        return _lines(got), ""
 
     def _last_words(self, process: subprocess.Popen[bytes]) -> str:
         """Why the interpreter ended, by its last line on stderr."""
@@ -220,6 +217,11 @@ class FlowTwin:
         self._errors.truncate(0)
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         return f"the interpreter ended with {how}" + (f": {words[-1]}" if words else "")
+
+
+def _lines(got: bytearray) -> list[bytes]:
+    """The whole lines."""
+    return bytes(got).split(b"\n")[:-1]
 
 
 def _write(fd: int, data: memoryview) -> int:
