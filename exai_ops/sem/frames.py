@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from exai_ops.sem.codes import CodeInfo
 from exai_ops.sem.objects import Objects
@@ -14,6 +14,10 @@ _MAX_FRAMES: Final = 2000
 _MAX_THREADS: Final = 4096
 _STATES: Final = {0: "pending", 1: "cancelled", 2: "done"}
 _NAMES: Final = {"PENDING": "pending", "CANCELLED": "cancelled", "FINISHED": "done"}
+_WRAPPERS: Final = {
+    "coroutine_wrapper": "wrapper_coro", "asend": "asend_gen", "athrow": "athrow_gen",
+    "anext": "anext_wrapped", "future_iter": "futiter_future",
+}  # fmt: skip
 GENERATORS: Final = frozenset({"coroutine", "generator", "async_generator"})
 
 
@@ -28,7 +32,7 @@ class Frame:
         lasti: Byte offset of its instruction, as ``frame.f_lasti`` says it.
         owner: Address of the coroutine, generator or frame object that it belongs to, 0 for a plain call.
         globals: Address of its globals dict.
-        slots: Address of its first local.
+        first: Address of its first local.
         exact: Whether the stack is all there: of a call that is running only what open ``with`` and ``try``
             blocks keep is known.
     """
@@ -41,7 +45,7 @@ class Frame:
     line: int
     owner: int
     globals: int = 0
-    slots: int = 0
+    first: int = 0
     exact: bool = True
 
 
@@ -110,12 +114,8 @@ class Frames:
     def awaited(self, address: int) -> int | None:
         """What an awaitable stands for: wrappers and the steps of async generators lead to what they run."""
         layout, read = self.layout, self.memory.u64
-        inner = {
-            "coroutine_wrapper": "wrapper_coro", "asend": "asend_gen", "athrow": "athrow_gen", "anext": "anext_wrapped",
-            "future_iter": "futiter_future",
-        }  # fmt: skip
         for _ in range(8):
-            field_ = inner.get(self.objects.kind(address))
+            field_ = _WRAPPERS.get(self.objects.kind(address))
             if field_ is None or layout.get(field_) < 0:
                 break
             address = read(address + layout[field_])
@@ -230,7 +230,7 @@ class Frames:
     # Running code
 
     def threads(self) -> list[ThreadInfo]:
-        """Threads that run Python code, with the frames they are in; none when the runtime cannot be found."""
+        """Threads that run Python code, with their frames; none when the runtime cannot be found."""
         layout, read = self.layout, self.memory.u64
         if layout.get("rt_interpreters") < 0:
             return []
@@ -283,7 +283,8 @@ class Frames:
         exact = 0 <= depth <= info.stacksize
         slots = memory.words(start, count + (depth if exact else self._blocks(address)))
         owner = owner or memory.u64(address + layout["f_gen"]) or address
-        return self._frame(info, start, slots, lasti, owner, memory.u64(address + layout["f_globals"]), exact=exact)
+        globals_ = memory.u64(address + layout["f_globals"])
+        return self._frame(info, slots, lasti=lasti, owner=owner, globals=globals_, first=start, exact=exact)
 
     def _blocks(self, address: int) -> int:
         """How much of a running frame's stack its open blocks keep, 3.10."""
@@ -309,16 +310,15 @@ class Frames:
         start = address + layout["if_localsplus"]
         slots = memory.words(start, top if exact else count + min(floor, info.stacksize))
         globals_ = memory.u64(address + layout["if_globals"])
-        return self._frame(info, start, slots, lasti, owner or self._owner(address), globals_, exact=exact)
+        owner = owner or self._owner(address)
+        return self._frame(info, slots, lasti=lasti, owner=owner, globals=globals_, first=start, exact=exact)
 
     def _owner(self, address: int) -> int:
         """The generator or coroutine around a frame that runs, 0 for a plain call."""
         holder = address - self.layout["gi_iframe"]
         return holder if self.objects.kind(holder) in GENERATORS and self.objects.is_live(holder) else 0
 
-    def _frame(
-        self, info: CodeInfo, start: int, slots: list[int], lasti: int, owner: int, globals_: int, *, exact: bool
-    ) -> Frame | None:
+    def _frame(self, info: CodeInfo, slots: list[int], **fields: Any) -> Frame | None:
         count = len(info.locals_names)
         if len(slots) < count or count > _MAX_SLOTS:
             return None
@@ -334,10 +334,6 @@ class Frames:
             info=info,
             locals=found,
             stack=slots[count:],
-            lasti=lasti,
-            line=info.line(lasti),
-            owner=owner,
-            globals=globals_,
-            slots=start,
-            exact=exact,
+            line=info.line(fields["lasti"]),
+            **fields,
         )

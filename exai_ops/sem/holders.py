@@ -56,7 +56,11 @@ class Holders:
         self.objects = objects
         self._types: Search | None = None
         self._fields: dict[str, dict[int, str]] = {
-            kind: {objects.layout[field]: label for field, label in fields.items() if objects.layout.get(field) >= 0}
+            kind: {
+                objects.layout[field]: label
+                for field, label in fields.items()
+                if objects.layout.get(field) >= 0
+            }
             for kind, fields in _FIELDS.items()
         }
 

@@ -73,7 +73,7 @@ def from_twin(found: dict[str, Any]) -> Layout:
         release=str(found["release"]),
         image=str(found["image"]),
         static_types={str(k): int(v) for k, v in found["static_types"].items()},
-        offsets={k: v for k, v in found.items() if isinstance(v, int)},
+        offsets={k: v for k, v in found.items() if type(v) is int},
         sizes={str(k): int(v) for k, v in found["sizes"].items()},
         opcodes=Opcodes(
             names=tuple(codes["names"]),
@@ -101,7 +101,6 @@ def from_json(text: str) -> Layout | None:
         if data["schema"] != SCHEMA:
             return None
         plain = data["layout"]
-        found = {**plain["offsets"], **plain}
-        return from_twin(found)
+        return from_twin({**plain["offsets"], **plain})
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -19,18 +19,19 @@ _FREE: Final = 0x80
 _MAX_CODE: Final = 1 << 20
 
 KINDS: Final = {
-    "dict": "dict", "list": "list", "tuple": "tuple", "set": "set", "frozenset": "set", "cell": "cell", "function": "function",
-    "method": "method", "builtin_function_or_method": "builtin", "code": "code", "frame": "frame", "coroutine": "coroutine",
-    "generator": "generator", "async_generator": "async_generator", "coroutine_wrapper": "coroutine_wrapper", "asend": "asend",
-    "athrow": "athrow", "anext": "anext", "module": "module", "type": "type", "str": "str", "int": "int", "bool": "int",
-    "float": "float", "bytes": "bytes", "NoneType": "none", "weakref": "weakref", "ReferenceType": "weakref",
+    "dict": "dict", "list": "list", "tuple": "tuple", "set": "set", "frozenset": "set", "cell": "cell",
+    "function": "function", "method": "method", "builtin_function_or_method": "builtin", "code": "code",
+    "frame": "frame", "coroutine": "coroutine", "generator": "generator",
+    "async_generator": "async_generator",
+    "coroutine_wrapper": "coroutine_wrapper", "asend": "asend", "athrow": "athrow", "anext": "anext",
+    "module": "module", "type": "type", "str": "str", "int": "int", "bool": "int", "float": "float",
+    "bytes": "bytes", "NoneType": "none", "weakref": "weakref", "ReferenceType": "weakref",
 }  # fmt: skip
 NAMED_KINDS: Final = {
-    "collections.deque": "deque", "functools.partial": "partial", "_asyncio.Task": "task", "_asyncio.Future": "future",
-    "_asyncio.FutureIter": "future_iter", "FutureIter": "future_iter", "weakref": "weakref", "weakref.ReferenceType": "weakref",
-    "type": "type", "dict": "dict", "list": "list", "tuple": "tuple", "set": "set", "frozenset": "set", "module": "module",
-    "_asyncio.TaskStepMethWrapper": "task_wakeup", "TaskWakeupMethWrapper": "task_wakeup", "TaskStepMethWrapper": "task_wakeup",
-    "asyncio.tasks.Task": "task", "asyncio.futures.Future": "future", "str": "str", "int": "int",
+    "collections.deque": "deque", "functools.partial": "partial", "_asyncio.Task": "task",
+    "_asyncio.Future": "future", "asyncio.tasks.Task": "task", "asyncio.futures.Future": "future",
+    "_asyncio.FutureIter": "future_iter", "weakref": "weakref", "weakref.ReferenceType": "weakref",
+    "TaskStepMethWrapper": "task_wakeup", "TaskWakeupMethWrapper": "task_wakeup",
 }  # fmt: skip
 
 
@@ -69,7 +70,7 @@ class Objects(Values):
         self._codes.clear()
 
     def kind(self, address: int) -> str:
-        """What an object is: ``dict``, ``list``, ``coroutine``, ``task``; ``instance`` for the rest, ``""`` for none."""
+        """A value of ``KINDS`` or ``NAMED_KINDS``, ``instance`` for other objects, ``""`` for none."""
         return self.kind_of_type(self.type_of(address)) if address else ""
 
     def kind_of_type(self, kind: int) -> str:

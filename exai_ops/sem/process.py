@@ -21,6 +21,7 @@ _VERSION: Final = re.compile(
     rb"(?<![\d.])(\d\.\d{1,2}\.\d{1,3}(?:(?:a|b|rc)\d+)?\+?) \((?:[^()\0]|\([^()\0]*\)){4,90}\)"
 )
 _MACHINES: Final = {62: "x86_64", 183: "aarch64", 3: "i686", 40: "arm"}
+_SUDO: Final = "run `sudo exai sem check {}`"
 _YAMA: Final = Path("/proc/sys/kernel/yama/ptrace_scope")
 OLDEST: Final = (3, 10)
 NEWEST: Final = (3, 14)
@@ -43,8 +44,8 @@ class Process:
     """A process that runs a CPython that can be read.
 
     Attributes:
-        exe: The executable as this process can open it, through ``/proc/PID/root`` in another mount namespace.
-        image: The file that holds the interpreter (the executable, or libpython), as this process can open it.
+        exe: The executable as this process can open it.
+        image: The file that holds the interpreter (the executable or libpython), likewise.
         version: Major and minor.
         build: Hash of executable and interpreter.
         start_ticks: When it started, in clock ticks since boot: tells it from a later process of the same id.
@@ -78,7 +79,7 @@ class Process:
         root = f"/proc/{pid}/root" if contained else ""
         exe = f"/proc/{pid}/exe"
         try:
-            path = os.readlink(exe)
+            path = _link(exe)
         except OSError:
             raise ProcessGone(
                 f"process {pid} has no executable: a kernel thread, or it ended just now"
@@ -128,7 +129,7 @@ def python_processes() -> list[int]:
         if pid != os.getpid():
             try:
                 maps = read_maps(pid)
-                _interpreter(pid, maps, os.readlink(f"/proc/{pid}/exe"))
+                _interpreter(pid, maps, _link(f"/proc/{pid}/exe"))
                 os.close(os.open(f"/proc/{pid}/mem", os.O_RDONLY))
             except (OSError, CouldNotLook):
                 continue
@@ -137,7 +138,7 @@ def python_processes() -> list[int]:
 
 
 def find(name: str) -> list[int]:
-    """Ids of the Python processes with this name: of the process, of its script or module, or in its command line."""
+    """Ids of the Python processes with this name, script or module; else with it in the command line."""
     exact, within = [], []
     for pid in python_processes():
         words = _command(pid)
@@ -203,7 +204,7 @@ def _refusal(pid: int, uid: int) -> NotReadable:
     """Why a process may not be read, and the command that would allow it."""
     if _namespace(pid, "pid") not in {_namespace("self", "pid"), ""}:
         hint = (
-            f"it is in a container: run `sudo exai sem check {pid}` on the host, or start the container that looks with "
+            f"it is in a container: run `sudo exai sem check {pid}` on the host, or look from one started with "
             "`docker run --cap-add=SYS_PTRACE --pid=container:NAME`"
         )
         return NotReadable(f"no right to read process {pid}, which is in another PID namespace", hint=hint)
@@ -262,16 +263,20 @@ def _script(pid: int) -> str:
             return next(words, "")
         if word in {"-W", "-X", "--check-hash-based-pycs"}:
             next(words, "")
-        elif word == "-c" or word == "-":
+        elif word in {"-c", "-"}:
             return ""
         elif not word.startswith("-"):
             return word
     return ""
 
 
+def _link(path: str) -> str:
+    return os.readlink(path)  # noqa: PTH115 - the text itself: of a namespace it is no path
+
+
 def _namespace(pid: int | str, kind: str) -> str:
     try:
-        return os.readlink(f"/proc/{pid}/ns/{kind}")
+        return _link(f"/proc/{pid}/ns/{kind}")
     except OSError:
         return ""
 
@@ -302,7 +307,7 @@ def _open_path(pid: int, root: str, file: str, exe: str) -> str:
     for candidate in (root + file, f"/proc/{pid}/root{file}"):
         if os.access(candidate, os.R_OK):
             return candidate
-    raise NotReadable(f"{file} of process {pid} cannot be opened", hint=f"try `sudo exai sem check {pid}`")
+    raise NotReadable(f"{file} of process {pid} cannot be opened", hint=_SUDO.format(pid))
 
 
 def _check_machine(pid: int, exe: str) -> None:

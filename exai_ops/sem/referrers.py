@@ -25,8 +25,8 @@ class Ref(NamedTuple):
 
     Attributes:
         owner: The object that holds it; 0 for a running frame that has no object.
-        how: ``attr:NAME``, ``key:REPR`` (the value under it), ``key`` (it is a key), ``index:N``, ``item`` (of a set),
-            ``cell``, ``self``, ``slot:NAME``, ``local:NAME``, ``stack:N`` (of a frame), ``weak``,
+        how: ``attr:NAME``, ``key:REPR`` (the value under it), ``key`` (it is one), ``index:N``, ``item`` (of
+            a set), ``cell``, ``self``, ``slot:NAME``, ``local:NAME``, ``stack:N`` (of a frame), ``weak``,
             ``thread:ID:local:NAME`` (of a running frame), ``offset:N`` (bytes, when nothing names it).
     """
 
@@ -41,7 +41,9 @@ def find_referrers(objects: Objects, addresses: Iterable[int]) -> dict[int, list
     if not wanted:
         return found
     places = {
-        place: word for word, all_places in objects.memory.find(wanted).items() for place in all_places[:_MAX_PLACES]
+        place: word
+        for word, all_places in objects.memory.find(wanted).items()
+        for place in all_places[:_MAX_PLACES]
     }
     while len(places) > _MAX_PLACES:
         places.popitem()
@@ -83,7 +85,7 @@ class _Places:
             for frame in thread.frames:
                 names = frame.info.locals_names
                 for place in places:
-                    index = (place - frame.slots) // 8
+                    index = (place - frame.first) // 8
                     if 0 <= index < len(names):
                         yield place, Ref(0, f"thread:{thread.native}:local:{names[index]}")
                     elif len(names) <= index < len(names) + len(frame.stack):
@@ -135,4 +137,3 @@ class _InstanceDicts:
         if kind == "type":
             return held if objects.memory.u64(held + layout["tp_dict"]) == one else 0
         return held if objects.instance_dict(held) == one else 0
-

@@ -1,12 +1,13 @@
-"""Finds given words in arrays of words, fast: a table of 16 bits first, an exact look-up for what it lets pass."""
+"""Finds given words in arrays: a table of 16 bits first, then an exact look-up for what it lets pass."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 _FEW: Final = 6
@@ -17,9 +18,6 @@ class Search:
     """A set of words to look for."""
 
     def __init__(self, words: Collection[int]) -> None:
-        import numpy as np
-
-        self._np = np
         self._words = np.unique(np.array([w for w in words if 0 <= w < 1 << 64], dtype=np.uint64))
         self._table = np.zeros(1 << 16, dtype=np.bool_)
         self._table[(self._words >> np.uint64(4)).astype(np.uint16)] = True
@@ -28,7 +26,6 @@ class Search:
 
     def member(self, array: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """For each word, whether it is looked for."""
-        np = self._np
         if not self._words.size:
             return np.zeros(array.size, dtype=np.bool_)
         at = np.minimum(np.searchsorted(self._words, array), self._words.size - 1)
@@ -36,13 +33,12 @@ class Search:
 
     def hits(self, array: NDArray[np.uint64]) -> NDArray[np.intp]:
         """Indices of the words that are looked for, in order."""
-        np = self._np
         if not self._words.size or not array.size:
             return np.empty(0, dtype=np.intp)
         if self._words.size <= _FEW:
             parts = [np.flatnonzero(array == word) for word in self._words]
             return parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
-        found: list[Any] = []
+        found: list[NDArray[np.intp]] = []
         for start in range(0, array.size, _BLOCK):
             block = array[start : start + _BLOCK]
             near = np.flatnonzero((block - self.low) <= (self.high - self.low))

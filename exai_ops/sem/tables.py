@@ -47,7 +47,9 @@ class _Nearest:
     def pairs(self) -> Iterator[tuple[int, int, int]]:
         """(place, start, owner), nearest start first found before the place."""
         start, owner = 0, 0
-        for place, new, held in zip(self._places.tolist(), self.starts.tolist(), self.owners.tolist(), strict=True):
+        for place, new, held in zip(
+            self._places.tolist(), self.starts.tolist(), self.owners.tolist(), strict=True
+        ):
             if new > start:
                 start, owner = new, held
             if start:
@@ -83,7 +85,13 @@ class Tables:
 
     def _searches(self) -> Search:
         objects = self.objects
-        groups: dict[str, set[int]] = {"list": set(), "dict": set(), "set": set(), "deque": set(), "managed": set()}
+        groups: dict[str, set[int]] = {
+            "list": set(),
+            "dict": set(),
+            "set": set(),
+            "deque": set(),
+            "managed": set(),
+        }
         for one in {*objects.types(), *objects.static.values()}:
             kind = objects.kind_of_type(one)
             if kind in groups:
@@ -112,7 +120,9 @@ class Tables:
         eight, size = np.uint64(8), 1
         lists = of("list")
         starts = word(lists, "list_items")
-        self._ranges(window, lists, starts, starts + eight * np.minimum(words[lists + size], np.uint64(1 << 32)))
+        self._ranges(
+            window, lists, starts, starts + eight * np.minimum(words[lists + size], np.uint64(1 << 32))
+        )
         sets = of("set")
         starts = word(sets, "set_table")
         mask = np.minimum(word(sets, "set_mask"), np.uint64(1 << 32))

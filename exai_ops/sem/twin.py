@@ -99,8 +99,7 @@ def _answer(child: subprocess.Popen[bytes], process: Process) -> dict[str, Any]:
     timer = threading.Timer(_DEADLINE_S, child.kill)
     timer.start()
     try:
-        assert child.stdout is not None
-        line = child.stdout.readline(_MAX_ANSWER)
+        line = child.stdout.readline(_MAX_ANSWER) if child.stdout else b""
     finally:
         timer.cancel()
     try:

@@ -113,12 +113,45 @@ def find_image():
     image, _ = where(id(type))
     layout["image"] = image.rsplit("/", 1)[-1]
     static = [
-        type, object, dict, list, tuple, set, frozenset, str, bytes, int, bool, float, complex, type(None), range, slice,
-        types.FunctionType, types.MethodType, types.BuiltinFunctionType, types.CellType, types.CodeType, types.FrameType,
-        types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType, types.ModuleType, types.MappingProxyType,
-        types.MemberDescriptorType, types.GetSetDescriptorType, types.WrapperDescriptorType, types.MethodWrapperType,
-        types.TracebackType, weakref.ref, type(iter([])), type(iter(())), staticmethod, classmethod, property,
-    ]  # fmt: skip
+        type,
+        object,
+        dict,
+        list,
+        tuple,
+        set,
+        frozenset,
+        str,
+        bytes,
+        int,
+        bool,
+        float,
+        complex,
+        type(None),
+        range,
+        slice,
+        types.FunctionType,
+        types.MethodType,
+        types.BuiltinFunctionType,
+        types.CellType,
+        types.CodeType,
+        types.FrameType,
+        types.CoroutineType,
+        types.GeneratorType,
+        types.AsyncGeneratorType,
+        types.ModuleType,
+        types.MappingProxyType,
+        types.MemberDescriptorType,
+        types.GetSetDescriptorType,
+        types.WrapperDescriptorType,
+        types.MethodWrapperType,
+        types.TracebackType,
+        weakref.ref,
+        type(iter([])),
+        type(iter(())),
+        staticmethod,
+        classmethod,
+        property,
+    ]
 
     async def agen():
         yield 1
@@ -264,7 +297,7 @@ def find_values_of_builtins():
 def find_callables():
     hidden = object()
 
-    def closed(a=1, *, b=2):
+    def closed(_a=1, *, _b=2):
         return hidden
 
     size = types.FunctionType.__basicsize__
@@ -272,10 +305,15 @@ def find_callables():
     field("cell_ref", [(id(closed.__closure__[0]), id(hidden))], 32)
     closed.__qualname__ = "quality-name"
     for name, value in (
-        ("func_code", code), ("func_closure", closed.__closure__), ("func_globals", globals()), ("func_name", closed.__name__),
-        ("func_qualname", closed.__qualname__), ("func_defaults", closed.__defaults__), ("func_kwdefaults", closed.__kwdefaults__),
+        ("func_code", code),
+        ("func_closure", closed.__closure__),
+        ("func_globals", globals()),
+        ("func_name", closed.__name__),
+        ("func_qualname", closed.__qualname__),
+        ("func_defaults", closed.__defaults__),
+        ("func_kwdefaults", closed.__kwdefaults__),
         ("func_dict", vars(closed)),
-    ):  # fmt: skip
+    ):
         field(name, [(id(closed), id(value))], size)
     bound = closed.__get__(hidden)
     field("m_self", [(id(bound), id(hidden))], types.MethodType.__basicsize__)
@@ -379,14 +417,15 @@ def opcodes():
         if name.startswith("INSTRUMENTED_") and name[13:] in dis.opmap:
             base[i] = dis.opmap[name[13:]]
     entries = getattr(dis, "_inline_cache_entries", None)
-    if isinstance(entries, dict):
-        caches = [entries.get(n, 0) for n in names]
-    else:
-        caches = list(entries or [])
+    caches = [entries.get(n, 0) for n in names] if isinstance(entries, dict) else list(entries or [])
     return {
-        "names": names[:256], "caches": (caches + [0] * 256)[:256], "base": base, "have_argument": dis.HAVE_ARGUMENT,
-        "jrel": sorted(o for o in dis.hasjrel if o < 256), "jabs": sorted(o for o in dis.hasjabs if o < 256),
-    }  # fmt: skip
+        "names": names[:256],
+        "caches": (caches + [0] * 256)[:256],
+        "base": base,
+        "have_argument": dis.HAVE_ARGUMENT,
+        "jrel": sorted(o for o in dis.hasjrel if o < 256),
+        "jabs": sorted(o for o in dis.hasjabs if o < 256),
+    }
 
 
 async def marked(sem):
@@ -515,7 +554,7 @@ def find_tasks(loop, task, coroutine, name):
     first_of("fut_state", states)
     first_of("fut_loop", places(id(pending), id(loop), size))
     first_of("fut_result", places(id(done), id(result), size))
-    calls = [lambda f: None for _ in range(3)]
+    calls = [lambda _: None for _ in range(3)]
     for call in calls:
         full.add_done_callback(call)
     first_of("fut_callback0", places(id(full), id(calls[0]), size))
@@ -597,7 +636,7 @@ def find_current(state):
     good = [i for i, target in enumerate(words) if mapped(target, 32)]
     inner = []
     for i in good:  # no comprehension: it would be the running frame
-        inner.append(short.from_address(words[i])[:])  # noqa: PERF401
+        inner.append(short.from_address(words[i])[:])
     for index, found in zip(good, inner):
         if here in found:
             layout["ts_frame"], layout["cf_frame"] = 8 * index, 8 * found.index(here)
@@ -635,8 +674,251 @@ async def main():
     sys.stdin.read()
 
 
+class Shape:
+    """Attributes in the form that instances have at first."""
+
+    def __init__(self, **values):
+        for name, value in values.items():
+            setattr(self, name, value)
+
+
+def hot(items, limit=3):
+    """Runs often, so that its bytecode is specialised; has lines, handlers and a cell."""
+    total = 0
+    shape = Shape(x=1)
+    for item in items:
+        try:
+            if item < limit:
+                total += item + shape.x
+            else:
+                total = total - len(items)
+        except TypeError:
+            total = 0
+        finally:
+            total += 1
+    return [lambda: total]
+
+
+def spaced():
+    try:
+        yield 1
+
+    finally:
+        sys.intern("spaced")
+
+
+async def steps(sem):
+    async with sem:
+        yield 1
+        await asyncio.get_running_loop().create_future()
+
+
+async def walks(sem):
+    async for _ in steps(sem):
+        pass
+
+
+@types.coroutine
+def delegate(future):
+    return (yield from future)
+
+
+async def delegates(future):
+    return await delegate(future)
+
+
+def blocked(lock, ready):
+    with lock:
+        ready.set()
+        known[0].wait()
+
+
+def values_truth():
+    first, second = object(), object()
+    shape, late, slotted, mixed = Shape(alpha=first, beta=second), Shape(alpha=first), Slotted(), Mixed()
+    vars(late)["gamma"] = second
+    slotted.s3 = mixed.s4 = first
+    mixed.delta = second
+    many = Shape(**{"name%d" % i: first for i in range(40)})
+    texts = ["", "plain", "caf\xe9", "\u0416w", "\U0001f600", "x" * 9000, Text("sub-text"), Text("\u0416")]
+    numbers = [0, 1, -1, 2**30 - 1, 2**30, -(2**75) - 5, 12345, True]
+    table = {"a": first, 5: second, (1, 2): first, "b": second}
+    del table["a"]
+    plain = {"k%d" % i: first for i in range(1000)}
+    queue = deque(object() for _ in range(300))
+    queue.rotate(7)
+    queue.popleft()
+    one, none, bag = deque([first]), deque(), {first, second}
+    holds = [object() for _ in range(2000)]
+    unique = object()
+    owner, kept = Shape(unique=unique), [unique]
+    table["unique"] = unique
+    rows = [["text", id(t), str(t)[:4096]] for t in texts] + [
+        ["integer", id(n), str(int(n))] for n in numbers
+    ]
+    rows += [["floating", id(f), repr(f)] for f in FLOATS]
+    rows += [
+        ["attributes", id(shape), addresses(vars_of(shape, "alpha", "beta"))],
+        ["attributes", id(late), addresses(vars_of(late, "alpha", "gamma"))],
+        ["attributes", id(slotted), {"s3": id(first)}],
+        ["attributes", id(mixed), {"s4": id(first), "delta": id(second)}],
+        ["attributes", id(many), {"name%d" % i: id(first) for i in range(40)}],
+        ["items", id(table), [[id(k), id(v)] for k, v in table.items()]],
+        ["items", id(plain), [[id(k), id(v)] for k, v in plain.items()]],
+        ["refs", id(queue), [[id(known), "index:%d" % len(known)]]],
+    ]
+    known.append(queue)
+    for items in (queue, one, none, holds, tuple(holds[:9]), ()):
+        known.append(items)
+        rows.append(["sequence", id(items), [id(i) for i in items]])
+    sets = [bag, frozenset(bag), set(), set(holds)]
+    rows += [["members", id(s), sorted(id(i) for i in s)] for s in sets]
+    rows.append(
+        ["refs", id(unique), [[id(owner), "attr:unique"], [id(table), "key:'unique'"], [id(kept), "index:0"]]]
+    )
+    rows.append(["type", id(shape), "__main__.Shape"])
+    known.append((shape, late, slotted, mixed, many, texts, numbers, table, plain, sets, kept, owner))
+    return rows
+
+
+FLOATS = [0.0, -2.5, 1e300]
+
+
+def vars_of(instance, *names):
+    """Attributes without asking for the dict, which would change how they are kept."""
+    return {name: getattr(instance, name) for name in names}
+
+
+def addresses(values):
+    return {name: id(value) for name, value in values.items()}
+
+
+def calls_truth():
+    inside, target = object(), Shape(a=1)
+
+    def closed():
+        return inside
+
+    bound, part, ref = target.__init__, partial(closed, 1, b=2), weakref.ref(target)
+    for _ in range(50):
+        hot(list(range(20)))
+    known.append((target, closed, bound, part, ref))
+    rows = [
+        ["cell", id(closed.__closure__[0]), id(inside)],
+        ["method", id(bound), [id(target), id(bound.__func__)]],
+        ["partial", id(part), [id(closed), id(part.args), id(part.keywords)]],
+        ["weak", id(ref), id(target)],
+        [
+            "function",
+            id(closed),
+            [id(closed.__code__), [id(closed.__closure__[0])], id(globals()), closed.__qualname__],
+        ],
+    ]
+    for code in (hot.__code__, spaced.__code__, marked.__code__, closed.__code__):
+        rows.append(["code", id(code), code_truth(code)])
+    return rows
+
+
+def code_truth(code):
+    lines = {}
+    for start, end, line in code.co_lines():
+        for offset in range(start, end, 2):
+            if line is not None:
+                lines[offset] = line
+    handlers = []
+    if hasattr(dis, "_parse_exception_table"):
+        handlers = [[e.start, e.end, e.target, e.depth, e.lasti] for e in dis._parse_exception_table(code)]
+    return {
+        "name": code.co_name,
+        "qualname": getattr(code, "co_qualname", code.co_name),
+        "filename": code.co_filename,
+        "firstlineno": code.co_firstlineno,
+        "names": list(code.co_names),
+        "consts": [id(c) for c in code.co_consts],
+        "varnames": list(code.co_varnames),
+        "cellvars": list(code.co_cellvars),
+        "freevars": list(code.co_freevars),
+        "flags": code.co_flags,
+        "stacksize": code.co_stacksize,
+        "bytecode": code.co_code.hex(),
+        "lines": [[k, v] for k, v in sorted(lines.items())],
+        "handlers": handlers,
+    }
+
+
+async def tasks_truth(loop, sem, task):
+    future = loop.create_future()
+    plain_task = asyncio.tasks._PyTask(delegates(future), loop=loop, name="plain-task")
+    walking = asyncio.Task(walks(sem))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    calls = [lambda _: None for _ in range(3)]
+    busy, over = loop.create_future(), loop.create_future()
+    over.set_result(7)
+    for call in calls:
+        busy.add_done_callback(call)
+        plain_task.add_done_callback(call)
+    known.append((plain_task, walking, calls, busy, over, future))
+    coroutine = task.get_coro()
+    frame = coroutine.cr_frame
+    waiter = task._fut_waiter
+    rows = [
+        [
+            "frame",
+            id(coroutine),
+            [id(frame.f_code), addresses(frame.f_locals), frame.f_lasti, frame.f_lineno],
+        ],
+        ["awaits", id(coroutine), id(waiter)],
+        ["task", id(task), ["twin-task", id(coroutine), "pending", id(waiter), [], id(loop)]],
+        [
+            "task",
+            id(plain_task),
+            [
+                "plain-task",
+                id(plain_task.get_coro()),
+                "pending",
+                id(future),
+                [id(c) for c in calls],
+                id(loop),
+            ],
+        ],
+        ["chain", id(task), ["marked"]],
+        ["chain", id(plain_task), ["delegates", "delegate"]],
+        ["chain", id(walking), ["walks", "steps"]],
+        ["future", id(busy), ["pending", [id(c) for c in calls]]],
+        ["future", id(over), ["done", []]],
+        ["instances", id(sem), [id(sem)]],
+        ["refs", id(sem), [[id(coroutine), "local:sem"]]],
+        ["held", id(coroutine), [id(sem), "__aexit__"]],
+    ]
+    number = walking.get_name() if V < (3, 12) else None
+    if number:
+        rows.append(["name", id(walking), number])
+    return rows
+
+
+def threads_truth():
+    lock, ready = threading.Lock(), threading.Event()
+    thread = threading.Thread(target=blocked, args=(lock, ready), daemon=True)
+    thread.start()
+    ready.wait()
+    known.append((lock, thread))
+    row = [
+        "thread",
+        thread.native_id,
+        ["Condition.wait", "Event.wait", "blocked"] if V >= (3, 11) else ["wait", "wait", "blocked"],
+    ]
+    return (
+        [row, ["local", thread.native_id, ["blocked", "lock", id(lock)]]]
+        if layout["rt_interpreters"] >= 0
+        else []
+    )
+
+
 async def make_truth(loop, sem, task):
-    return []
+    known.insert(0, threading.Event())
+    rows = values_truth() + calls_truth() + threads_truth()
+    return rows + await tasks_truth(loop, sem, task)
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ class Types:
         return {one for one in self.types() if address in self.mro(one)} | {address}
 
     def named(self, *names: str) -> set[int]:
-        """Types with one of these qualified names, as ``asyncio.locks.Semaphore``, and all that derive from them."""
+        """Types of these qualified names (``asyncio.locks.Semaphore``), and what derives from them."""
         first = {one for one, name in self.types().items() if name in names}
         return {one for one in self.types() if not first.isdisjoint(self.mro(one))}
 

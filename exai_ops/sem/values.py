@@ -13,6 +13,7 @@ MAX_TEXT: Final = 4096
 MAX_ITEMS: Final = 1 << 20
 _MEMBER_OBJECT: Final = frozenset({6, 16})  # T_OBJECT, T_OBJECT_EX
 _KINDS: Final = {1: "latin-1", 2: "utf-16-le", 4: "utf-32-le"}
+_DELETED: Final = (1 << 64) - 1  # the hash of a set's placeholder: -1, which no object has
 _SUBCLASS_BITS: Final = {"int": 24, "list": 25, "tuple": 26, "bytes": 27, "str": 28, "dict": 29}
 
 
@@ -78,7 +79,7 @@ class Values(Types):
         data = memory.read(address + layout["int_digits"], 4 * digits) if digits <= 200 else None
         if data is None:
             return None
-        return sign * sum(d << 30 * i for i, d in enumerate(struct.unpack(f"<{digits}I", data)))
+        return sign * sum(int(d) << 30 * i for i, d in enumerate(struct.unpack(f"<{digits}I", data)))
 
     def floating(self, address: int) -> float | None:
         """A float, None when it is not one."""
@@ -147,7 +148,7 @@ class Values(Types):
         return memory.u64(address + offset) if offset > 0 else 0
 
     def inline_values(self, address: int) -> tuple[int, int]:
-        """(where the values of an instance without a dict lie, its type's keys), zeros when there are none."""
+        """(where the values of an instance without a dict lie, its type's keys); zeros for none."""
         kind = self.type_of(address)
         layout, memory = self.layout, self.memory
         if layout.minor < (3, 11) or not self.flags(kind) & MANAGED_DICT:
@@ -228,7 +229,7 @@ class Values(Types):
         return min(self.memory.u64(address + 16), MAX_ITEMS)
 
     def keys_shape(self, keys: int) -> tuple[int, int, int]:
-        """(where the entries of a table of keys begin, their size in bytes, how many), zeros when it is none."""
+        """(where a table's entries begin, bytes of one, how many), zeros when it is no table of keys."""
         memory, layout = self.memory, self.layout
         count = memory.u64(keys + layout["dk_nentries"])
         if layout["dk_old"]:
@@ -254,15 +255,8 @@ class Values(Types):
         mask = memory.u64(address + layout["set_mask"])
         table = memory.u64(address + layout["set_table"])
         words = memory.words(table, 2 * (mask + 1)) if mask < 2 * MAX_ITEMS else []
-        return [
-            key
-            for key, hashed in zip(words[0::2], words[1::2], strict=True)
-            if key and not self._is_dummy(key, hashed)
-        ]
-
-    def _is_dummy(self, key: int, hashed: int) -> bool:
-        """A deleted entry: the interpreter's own placeholder, whose hash is -1."""
-        return hashed == (1 << 64) - 1
+        pairs = zip(words[0::2], words[1::2], strict=True)
+        return [key for key, hashed in pairs if key and hashed != _DELETED]
 
     def deque_blocks(self, address: int) -> list[tuple[int, int, int]]:
         """(block, first index, index after the last) of each block of a deque, leftmost first."""
@@ -275,7 +269,7 @@ class Values(Types):
             memory.u64(address + layout["dq_rightindex"]),
         )
         length = layout["dq_link"] // 8 - 1
-        found = []
+        found: list[tuple[int, int, int]] = []
         for _ in range(self._size(address) // length + 2):
             if not block or first > length or end >= length:
                 return found
