@@ -91,7 +91,7 @@ def _tell(code: str | None) -> int:
 def _look(pids: Sequence[int], extra: list[Finding], *, lenient: bool) -> Iterator[Looked]:
     """Each process, looked at; ``lenient`` makes a finding of one that cannot be, in place of an end."""
     from exai_ops.sem.check import look
-    from exai_ops.sem.scanner import PassiveScanner
+    from exai_ops.sem.passive.scanner import PassiveScanner
 
     for pid in pids:
         try:

@@ -49,7 +49,7 @@ def _from_memory(settings: Settings, error: CouldNotLook) -> tuple[Scan, list[Ju
     """The passive way, for a daemon that lives and does not answer."""
     from exai_ops.daemon import runstate
     from exai_ops.sem.check import look
-    from exai_ops.sem.scanner import PassiveScanner
+    from exai_ops.sem.passive.scanner import PassiveScanner
 
     state = runstate.read(settings, settings.ws_port)
     if state is None or not state.alive():
@@ -69,7 +69,7 @@ def _compared(settings: Settings, scan: Scan) -> list[Finding]:
     """What the ledger and the memory disagree on, twice."""
     from exai_ops.sem.ledger import disagreements
     from exai_ops.sem.rules import rule_of
-    from exai_ops.sem.scanner import PassiveScanner
+    from exai_ops.sem.passive.scanner import PassiveScanner
 
     rule = rule_of("SEM007")
     try:

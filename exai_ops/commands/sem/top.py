@@ -38,7 +38,7 @@ def top(
             "exai sem top needs a terminal", hint="exai sem watch PID --format ndjson is for a pipe"
         )
     pid = one_process(target)
-    from exai_ops.sem.scanner import PassiveScanner
+    from exai_ops.sem.passive.scanner import PassiveScanner
 
     with PassiveScanner(pid) as scanner, _terminal():
         _show(scanner, every_s)

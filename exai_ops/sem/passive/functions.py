@@ -1,0 +1,290 @@
+"""The functions of a process that have to do with permits: which they are, and what a call of one does.
+
+A function is of interest when it names ``acquire`` or ``release``, or calls one that does by its name. The
+standard library's own are not among them: they do what their names say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from exai_ops.sem.codes import CodeInfo
+from exai_ops.sem.flow import Flow
+from exai_ops.sem.flow_model import Effect, Event, Match, Path, last_names
+from exai_ops.sem.flow_twin import CodeRequest, FlowTwin
+from exai_ops.sem.objects import Objects
+from exai_ops.sem.passive.resolve import Resolver, Scope, Value
+
+VERBS: Final = ("acquire", "release")
+_DEPTH: Final = 3
+_DIRECT: Final = frozenset({"acquire", "release", "enter", "exit", "release_given", "enter_given"})
+_CALLS: Final = frozenset({"call", "acquire", "release"})
+_MOST_NAMES: Final = 512
+_DEADLINE_S: Final = 20.0
+
+
+@dataclass
+class Concern:
+    """How a piece of code speaks of one semaphore.
+
+    Attributes:
+        names: Last names of the paths that lead to it.
+        effects: Last name of a function -> what a call of it does to the semaphore.
+    """
+
+    names: set[str] = field(default_factory=set)
+    effects: dict[str, Effect] = field(default_factory=dict)
+
+    def match(self) -> Match:
+        """As a question to a flow."""
+        return Match.of(self.names, self.effects)
+
+
+class Functions:
+    """What is known of the functions of a process; flows are asked for once."""
+
+    def __init__(self, objects: Objects, resolver: Resolver, twin: FlowTwin) -> None:
+        self._objects = objects
+        self._resolver = resolver
+        self._twin = twin
+        self._flows: dict[int, Flow | None] = {}
+        self._nets: dict[tuple[int, Match], frozenset[int] | None] = {}
+        self.direct: set[int] = set()
+        """Code objects that name one of ``VERBS``."""
+        self.names: set[str] = set()
+        """Names of these functions."""
+        self.library = ""
+        """Folder of the standard library."""
+
+    # Which are of interest
+
+    def look(self) -> None:
+        """Find the code objects that name ``acquire`` or ``release``, in two passes over the memory."""
+        objects = self._objects
+        words = self._verbs()
+        if not words:
+            return
+        tuples = {start for places in objects.memory.find(words).values() for start in self._tuples(places)}
+        offset = objects.layout["co_names"]
+        places = objects.memory.find(tuples) if tuples else {}
+        self.direct = {
+            place - offset
+            for found in places.values()
+            for place in found
+            if objects.kind(place - offset) == "code" and self.is_own(objects.code(place - offset))
+        }
+        infos = [objects.code(address) for address in self.direct]
+        named = {info.name for info in infos if info is not None and not info.name.startswith(("<", "__"))}
+        self.names = set(sorted(named - set(VERBS))[:_MOST_NAMES])
+
+    def is_own(self, info: CodeInfo | None) -> bool:
+        """Whether code is the program's or a package's, not the standard library's."""
+        if info is None or info.filename.startswith("<frozen"):
+            return False
+        return not info.filename.startswith(self.library) or "site-packages" in info.filename
+
+    def of_interest(self, info: CodeInfo) -> bool:
+        """Whether code may do something to permits beside ``with`` blocks."""
+        return info.address in self.direct or not self.names.isdisjoint(info.names)
+
+    def _verbs(self) -> set[int]:
+        """Addresses of the words themselves: names in code are one object each."""
+        objects = self._objects
+        found: set[int] = set()
+        for address, name in objects.types().items():
+            if name not in {"asyncio.locks.Semaphore", "threading.Semaphore"}:
+                continue
+            for method in self._resolver.class_dict(address).values():
+                function = objects.function(method)
+                info = objects.code(function.code) if function else None
+                if info is None:
+                    continue
+                if not self.library and info.filename.startswith("/"):
+                    folder = info.filename.rpartition("/")[0]
+                    self.library = folder.removesuffix("/asyncio") + "/"
+                found |= self._words(info)
+        return found
+
+    def _words(self, info: CodeInfo) -> set[int]:
+        objects = self._objects
+        table = objects.memory.u64(info.address + objects.layout["co_names"])
+        name = objects.memory.u64(info.address + objects.layout["co_name"])
+        return {one for one in (name, *objects.sequence(table)) if objects.text(one) in VERBS}
+
+    def _tuples(self, places: Iterable[int]) -> Iterator[int]:
+        """Where the tuples begin that these words are items of."""
+        objects = self._objects
+        first, kind = objects.layout["tuple_items"], objects.static["tuple"]
+        for place in places:
+            words = objects.memory.words(place - 8 * 256, 256) or objects.memory.words(place - 8 * 32, 32)
+            for back in range(first // 8 - 1, len(words)):
+                at = len(words) - back
+                if words[at] == kind and back - 2 < words[at + 1] < 65536:
+                    yield place - 8 * back - 8
+                    break
+
+    # Flows
+
+    def flow(self, info: CodeInfo) -> Flow | None:
+        """The flow of a code object, None when it cannot be had."""
+        if info.address not in self._flows:
+            self.prepare([info])
+        return self._flows.get(info.address)
+
+    def prepare(self, infos: Iterable[CodeInfo]) -> None:
+        """Ask for several flows at once."""
+        wanted = {info.address: info for info in infos if info.address not in self._flows}
+        if wanted:
+            answers = self._twin.ask(
+                [self._request(info) for info in wanted.values()], deadline_s=_DEADLINE_S
+            )
+            for address in wanted:
+                answer = answers.get(address)
+                self._flows[address] = answer if isinstance(answer, Flow) else None
+
+    def _request(self, info: CodeInfo) -> CodeRequest:
+        return CodeRequest(
+            code_id=info.address,
+            bytecode=info.bytecode,
+            names=info.names,
+            varnames=info.varnames,
+            cellvars=info.cellvars,
+            freevars=info.freevars,
+            consts=[self._constant(address) for address in info.consts],
+            exceptiontable=info.exceptiontable,
+            flags=info.flags,
+            name=info.name,
+            qualname=info.qualname,
+            filename=info.filename,
+            firstlineno=info.firstlineno,
+            stacksize=info.stacksize,
+        )
+
+    def _constant(self, address: int) -> Any:
+        objects = self._objects
+        kind = objects.kind(address)
+        if kind == "str":
+            return objects.text(address)
+        if kind == "int":
+            number = objects.integer(address)
+            return bool(number) if objects.type_name(objects.type_of(address)) == "bool" else number
+        if kind == "code":
+            info = objects.code(address)
+            return {"code": info.name if info else "?"}
+        if kind == "tuple":
+            texts = [objects.text(item) for item in objects.sequence(address)[:256]]
+            return texts if texts and all(text is not None for text in texts) else None
+        return None
+
+    # What code says of semaphores
+
+    def concerns(
+        self, scope: Scope, info: CodeInfo, semaphores: Mapping[int, Any], *, depth: int = _DEPTH
+    ) -> dict[int, Concern]:
+        """Semaphore -> how the code speaks of it, with these names."""
+        flow = self.flow(info)
+        if flow is None:
+            return {}
+        found: dict[int, Concern] = {}
+        for event in flow.events:
+            known = event.kind in _DIRECT and self._direct_concern(scope, event, semaphores, found)
+            if depth and event.callees and not known and event.kind in _CALLS:
+                self._call_concern(scope, event, semaphores, found, depth)
+        return found
+
+    def _direct_concern(
+        self, scope: Scope, event: Event, semaphores: Mapping[int, Any], found: dict[int, Concern]
+    ) -> bool:
+        """Note the semaphores that an event's own paths lead to; whether there are any."""
+        known = False
+        for path in event.paths:
+            for value in self._resolver.values(scope, path):
+                if value.address in semaphores:
+                    names = {name for name in last_names(path) if ":" in name}
+                    found.setdefault(value.address, Concern()).names.update(names)
+                    known = True
+        return known
+
+    def _call_concern(
+        self,
+        scope: Scope,
+        event: Event,
+        semaphores: Mapping[int, Any],
+        found: dict[int, Concern],
+        depth: int,
+    ) -> None:
+        for path in event.callees:
+            if not self._may_matter(path):
+                continue
+            for value in self._resolver.values(scope, path):
+                for address, sums in self.effect(value, scope, event, semaphores, depth=depth - 1).items():
+                    if sums != frozenset({0}):
+                        concern = found.setdefault(address, Concern())
+                        for name in last_names(path):
+                            if ":" in name:
+                                concern.effects[name] = sums
+
+    def _may_matter(self, path: Path) -> bool:
+        return any(name in self.names or name in VERBS for name in last_names(path))
+
+    def effect(
+        self,
+        callee: Value,
+        scope: Scope,
+        event: Event,
+        semaphores: Mapping[int, Any],
+        *,
+        depth: int,
+    ) -> dict[int, frozenset[int]]:
+        """Semaphore -> sums that may come of a call that returns; only what is bounded."""
+        entered = self.enter(callee, scope, event)
+        if entered is None:
+            return {}
+        info, inner = entered
+        if not self.of_interest(info):
+            return {}
+        flow = self.flow(info)
+        found = {}
+        for address, concern in self.concerns(inner, info, semaphores, depth=depth).items():
+            sums = self._net(flow, concern.match())
+            if sums:
+                found[address] = sums
+        return found
+
+    def enter(self, callee: Value, scope: Scope, event: Event) -> tuple[CodeInfo, Scope] | None:
+        """The code that a call runs, with the names that it begins with."""
+        objects = self._objects
+        address, bound_to = callee
+        method = objects.method(address)
+        if method is not None:
+            bound_to, address = method
+        function = objects.function(address)
+        if function is None:
+            return None
+        info = objects.code(function.code)
+        if info is None or not self.is_own(info):
+            return None
+        names: dict[str, int] = {}
+        for name, cell in zip(info.freevars, function.closure, strict=False):
+            names[name] = objects.cell(cell)
+        given = [bound_to] if bound_to else []
+        positional = event.args[: len(event.args) - len(event.keywords)] if event.keywords else event.args
+        for path in positional:
+            values = self._resolver.values(scope, path)
+            given.append(values[0].address if len(values) == 1 else 0)
+        names.update((n, a) for n, a in zip(info.varnames, given, strict=False) if a)
+        for name, path in zip(event.keywords, event.args[len(positional) :], strict=False):
+            values = self._resolver.values(scope, path)
+            if len(values) == 1:
+                names[name] = values[0].address
+        return info, Scope(names, function.globals)
+
+    def _net(self, flow: Flow | None, match: Match) -> frozenset[int] | None:
+        if flow is None:
+            return None
+        key = (id(flow), match)
+        if key not in self._nets:
+            self._nets[key] = flow.net(match).returns
+        return self._nets[key]

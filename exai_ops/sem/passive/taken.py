@@ -1,0 +1,229 @@
+"""Which permits the calls of a process have or owe: by open ``with`` blocks, and by where they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from exai_ops.sem.flow_model import Ahead, Event, Held
+from exai_ops.sem.frames import Frame
+from exai_ops.sem.model import Holder
+from exai_ops.sem.objects import Objects
+from exai_ops.sem.passive.functions import Concern, Functions
+from exai_ops.sem.passive.live import Call
+from exai_ops.sem.passive.resolve import Resolver, Scope, Value, scope_of
+
+EXITS: Final = frozenset({"__exit__", "__aexit__"})
+_QUEUES: Final = ("asyncio/queues.py", "/queue.py")
+
+
+@dataclass
+class Account:
+    """What is known of a semaphore's permits.
+
+    Attributes:
+        holders: Those that have or may give back some.
+        acquiring: Names of calls that wait for one.
+        counted: Bound methods and objects that are accounted for by a frame.
+    """
+
+    holders: list[Holder]
+    waiting: list[Call]
+    feeds: dict[int, Call]
+
+
+class Taken:
+    """Goes through the calls of a process and books what they have of each semaphore."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        resolver: Resolver,
+        functions: Functions,
+        semaphores: Mapping[int, Any],
+    ) -> None:
+        self._objects = objects
+        self._resolver = resolver
+        self._functions = functions
+        self._semaphores = semaphores
+        self.accounts = {address: Account([], [], {}) for address in semaphores}
+        self.on_stacks: set[int] = set()
+        """Bound methods that open blocks keep."""
+        self._exits: dict[tuple[int, int], dict[int, int]] = {}
+
+    def read(self, calls: Iterable[Call]) -> None:
+        """Book what these calls have."""
+        calls = list(calls)
+        infos = {call.frame.info.address: call.frame.info for call in calls if self._of_interest(call.frame)}
+        self._functions.prepare(infos.values())
+        for call in calls:
+            self._blocks(call)
+            if self._functions.is_own(call.frame.info) and self._functions.of_interest(call.frame.info):
+                self._explicit(call)
+
+    def _of_interest(self, frame: Frame) -> bool:
+        if not self._functions.is_own(frame.info):
+            return False
+        return self._functions.of_interest(frame.info) or bool(self._open_blocks(frame))
+
+    # Open with blocks
+
+    def _open_blocks(self, frame: Frame) -> list[tuple[int, Value]]:
+        """(bound method, exit function with what it is bound to) of what the frame's blocks keep."""
+        found = []
+        for address in frame.stack:
+            method = self._objects.method(address)
+            if method is None:
+                continue
+            function = self._objects.function(method[1])
+            if function is not None and function.qualname.rpartition(".")[2] in EXITS:
+                found.append((address, Value(method[1], method[0])))
+        return found
+
+    def _blocks(self, call: Call) -> None:
+        """Book the ``with`` blocks that a frame is in."""
+        counts: dict[int, int] = {}
+        for method, callee in self._open_blocks(call.frame):
+            self.on_stacks.add(method)
+            for semaphore, number in self.released_by(callee).items():
+                counts[semaphore] = counts.get(semaphore, 0) + number
+        for semaphore, number in counts.items():
+            entered = number - self._entering(call, semaphore)  # what is being entered is not open yet
+            has = entered + self._within(call, semaphore) if entered > 0 else 0
+            if has > 0:
+                holder = Holder("with", call.name, call.stack(), has)
+                self.accounts[semaphore].holders.append(holder)
+
+    def released_by(self, callee: Value) -> dict[int, int]:
+        """Semaphore -> permits that a call of this exit gives back."""
+        if callee.bound_to in self._semaphores:
+            return {callee.bound_to: 1}
+        key = (callee.address, callee.bound_to)
+        if key not in self._exits:
+            self._exits[key] = self._wrapped(callee)
+        return self._exits[key]
+
+    def _wrapped(self, callee: Value) -> dict[int, int]:
+        """The same for an exit of the program's own."""
+        call = Event(0, "exit", ("unknown",))
+        sums = self._functions.effect(callee, Scope({}, 0), call, self._semaphores, depth=2)
+        return {address: -min(some) for address, some in sums.items() if min(some) < 0}
+
+    def _entering(self, call: Call, semaphore: int) -> int:
+        """1 when the frame waits in the entering of a block on the semaphore, which is not open yet."""
+        inner = call.inner
+        if inner is None or inner.info.name not in {"__aenter__", "__enter__", "acquire"}:
+            return 0
+        entered = inner.locals.get("self", 0)
+        if entered == semaphore:
+            return 1
+        exits = self._resolver.attribute(entered, "__aexit__") or self._resolver.attribute(
+            entered, "__exit__"
+        )
+        return int(exits is not None and semaphore in self.released_by(exits))
+
+    def _within(self, call: Call, semaphore: int) -> int:
+        """What the code inside of a block has given back and not taken again: below zero."""
+        info = call.frame.info
+        if not self._functions.of_interest(info):
+            return 0
+        concern = self._concerns(call.frame).get(semaphore)
+        flow = self._functions.flow(info)
+        if concern is None or flow is None or not concern.names:
+            return 0
+        ahead = flow.ahead(call.frame.lasti, concern.match())
+        held = flow.held(call.frame.lasti, concern.match())
+        return min(0, held.least) if not ahead.owed else 0
+
+    # Acquire and release
+
+    def _concerns(self, frame: Frame) -> dict[int, Concern]:
+        return self._functions.concerns(scope_of(frame), frame.info, self._semaphores)
+
+    def _explicit(self, call: Call) -> None:
+        """Book what a frame took by ``acquire``, or is about to give back by ``release``."""
+        flow = self._functions.flow(call.frame.info)
+        if flow is None:
+            return
+        for semaphore, concern in self._concerns(call.frame).items():
+            match = concern.match()
+            held, ahead = flow.held(call.frame.lasti, match), flow.ahead(call.frame.lasti, match)
+            self._book(call, semaphore, held, ahead)
+
+    def _book(self, call: Call, semaphore: int, held: Held, ahead: Ahead) -> None:
+        holders = self.accounts[semaphore].holders
+        if held.most == 0:
+            if ahead.owed:
+                self._owing(call, semaphore, ahead)
+        elif ahead.owed:
+            certain = held.least > 0
+            number = held.least if certain else held.most
+            if certain and held.most is None:
+                number = None
+            holders.append(Holder("frame", call.name, call.stack(), number, certain))
+        elif self._passes_on(call, semaphore) or _would_release(ahead):
+            holders.append(Holder("frame", call.name, call.stack(), max(held.least, 1)))
+        elif held.least > 0 and held.most == held.least:
+            holders.append(Holder("frame", call.name, call.stack(), held.least, certain=False))
+
+    def _passes_on(self, call: Call, semaphore: int) -> bool:
+        """Whether an outer frame of the same chain gives back what this one took."""
+        for frame in call.chain[: call.index]:
+            if not self._functions.is_own(frame.info) or not self._functions.of_interest(frame.info):
+                continue
+            concern, flow = self._concerns(frame).get(semaphore), self._functions.flow(frame.info)
+            if concern is not None and flow is not None:
+                ahead = flow.ahead(frame.lasti, concern.match())
+                if ahead.owed or _would_release(ahead) or _effects_release(ahead, concern):
+                    return True
+        return False
+
+    def _owing(self, call: Call, semaphore: int, ahead: Ahead) -> None:
+        """Book a frame that gives back what it did not take itself."""
+        if self._outer_has(call, semaphore):
+            return
+        account = self.accounts[semaphore]
+        queue = self._waits_for_item(call)
+        if queue is not None:
+            account.feeds[queue] = call
+            return
+        surely = ahead.least_returning is not None and ahead.least_returning > 0
+        number = 1 if ahead.many else ahead.most
+        account.holders.append(Holder("frame", call.name, call.stack(), number, certain=surely))
+        if ahead.many and not surely:
+            account.holders.append(Holder("frame", call.name, call.stack(), None, certain=False))
+
+    def _outer_has(self, call: Call, semaphore: int) -> bool:
+        """Whether an outer frame of the same chain is booked for it already."""
+        for frame in call.chain[: call.index]:
+            if not self._functions.is_own(frame.info) or not self._functions.of_interest(frame.info):
+                continue
+            concern, flow = self._concerns(frame).get(semaphore), self._functions.flow(frame.info)
+            if concern is not None and flow is not None:
+                held = flow.held(frame.lasti, concern.match())
+                if held.most != 0 or held.with_most != 0:
+                    return True
+        return False
+
+    def _waits_for_item(self, call: Call) -> int | None:
+        """The queue in which a frame waits for the next item."""
+        inner = call.inner
+        if inner is None or inner.info.name != "get" or not inner.info.filename.endswith(_QUEUES):
+            return None
+        return inner.locals.get("self")
+
+
+def _would_release(ahead: Ahead) -> bool:
+    """Whether a release lies ahead, though something is taken before."""
+    return ahead.some("release")
+
+
+def _effects_release(ahead: Ahead, concern: Concern) -> bool:
+    """Whether a call lies ahead that gives back."""
+    match = concern.match()
+    for event in ahead.events:
+        effect = match.effect(event)
+        if effect == "release" or (isinstance(effect, frozenset) and min(effect, default=0) < 0):
+            return True
+    return False
