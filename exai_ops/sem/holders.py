@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from exai_ops.sem.memory import PAGE
 from exai_ops.sem.search import Search
-from exai_ops.sem.types import INLINE_VALUES
+from exai_ops.sem.types import HAVE_GC, INLINE_VALUES
 
 if TYPE_CHECKING:
     from exai_ops.sem.objects import Objects
 
-_LOOK_BACK: Final = 1 << 16
+_LOOK_BACK: Final = (1 << 10, 1 << 13, 1 << 16, 1 << 19)
 _FIELDS: Final = {
     "cell": {"cell_ref": "cell"},
     "method": {"m_self": "self", "m_func": "slot:__func__"},
@@ -77,26 +78,32 @@ class Holders:
     def object_at(self, place: int) -> int:
         """The live object that covers a place beyond its header, 0 for none."""
         memory = self.objects.memory
-        if self._types is None:
-            self._types = Search(self.objects.types())
-        reach = _LOOK_BACK
-        data = None
-        while data is None and reach >= 256:
+        for reach in _LOOK_BACK:
             data = memory.read(place - reach, reach)
-            reach = reach if data is not None else reach // 4
-        if data is None:
-            return 0
+            if data is None:
+                data = memory.read(place & -PAGE, place & PAGE - 1)
+            found = self._nearest(place, data) if data else 0
+            if found is not None:
+                return found
+        return 0
+
+    def _nearest(self, place: int, before: bytes) -> int | None:
+        """The object that covers a place, by the bytes before it; 0 for none, None when more are needed."""
         import numpy as np
 
-        words = np.frombuffer(data, dtype=np.uint64)
-        for index in self._types.hits(words)[::-1].tolist():
-            candidate: int = place - reach + 8 * (index - 1)
-            if self.objects.is_live(candidate):
-                if place < candidate + self._extent(candidate):
-                    return candidate
-                if self.objects.flags(self.objects.type_of(candidate)) & 1 << 14:
-                    return 0  # what lies behind the nearest object of the collector is nobody's
-        return 0
+        objects = self.objects
+        types = self._types or Search(objects.types())
+        self._types = types
+        words = np.frombuffer(before, dtype=np.uint64)
+        for index in types.hits(words)[::-1].tolist():
+            candidate: int = place - len(before) + 8 * (index - 1)
+            if not objects.is_live(candidate):
+                continue
+            if place < candidate + self._extent(candidate):
+                return candidate
+            if objects.flags(objects.type_of(candidate)) & HAVE_GC:
+                return 0  # what lies behind the nearest object of the collector is nobody's
+        return None
 
     def _extent(self, address: int) -> int:
         """How many bytes an object covers, what is allocated with it included."""

@@ -57,6 +57,7 @@ class Memory:
         self._file = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
         self._pages: dict[int, bytes] = {}
         self._maps: list[Mapping] | None = None
+        self._ranges: dict[str, list[tuple[int, int]]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -75,6 +76,7 @@ class Memory:
     def refresh(self) -> None:
         """Forget every page, so that the next reads see the process as it is then."""
         self._pages.clear()
+        self._ranges.clear()
         self._maps = None
 
     def maps(self) -> list[Mapping]:
@@ -168,23 +170,23 @@ class Memory:
                 yield Window(start, words, (position - start) // 8, (end - start) // 8)
                 position = max(end, position + 8)
 
-    def _resident(self, ranges: str) -> Iterator[tuple[int, int]]:
-        for one in self.maps():
-            wanted = one.is_writable_private if ranges == "heap" else one.rights.startswith("r")
-            if not wanted or one.file in {"[vvar]", "[vsyscall]"}:
-                continue
-            if one.size > _SPARSE:
-                yield from self._touched(one)
-            else:
-                yield one.start, one.end
+    def _resident(self, ranges: str) -> list[tuple[int, int]]:
+        known = self._ranges.get(ranges)
+        if known is None:
+            known = self._ranges[ranges] = [
+                part for one in self.maps() if _is_wanted(one, ranges) for part in self._touched(one)
+            ]
+        return known
 
-    def _touched(self, one: Mapping) -> Iterator[tuple[int, int]]:
+    def _touched(self, one: Mapping) -> list[tuple[int, int]]:
+        if one.size <= _SPARSE:
+            return [(one.start, one.end)]
         from exai_ops.sem.pagemap import touched
 
         try:
-            yield from touched(self.pid, one.start, one.end)
+            return list(touched(self.pid, one.start, one.end))
         except OSError:  # no page map: read it all
-            yield one.start, one.end
+            return [(one.start, one.end)]
 
     def _page(self, number: int) -> bytes | None:
         page = self._pages.get(number)
@@ -208,3 +210,9 @@ class Memory:
             return os.preadv(self._file, [view], address)
         except (OSError, OverflowError, ValueError):
             return -1
+
+
+def _is_wanted(one: Mapping, ranges: str) -> bool:
+    if ranges == "heap":
+        return one.is_writable_private
+    return one.rights.startswith("r") and one.file not in {"[vvar]", "[vvar_vclock]", "[vsyscall]"}

@@ -204,7 +204,7 @@ def _refusal(pid: int, uid: int) -> NotReadable:
     """Why a process may not be read, and the command that would allow it."""
     if _namespace(pid, "pid") not in {_namespace("self", "pid"), ""}:
         hint = (
-            f"it is in a container: run `sudo exai sem check {pid}` on the host, or look from one started with "
+            f"it is in a container: run `sudo exai sem check {pid}` on the host, or look from one with "
             "`docker run --cap-add=SYS_PTRACE --pid=container:NAME`"
         )
         return NotReadable(f"no right to read process {pid}, which is in another PID namespace", hint=hint)

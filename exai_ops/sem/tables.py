@@ -104,7 +104,6 @@ class Tables:
     def _window(self, window: Window, every: Search) -> None:
         words, layout = window.words, self.layout
         at = every.hits(words[window.first : window.last]) + window.first
-        at = at[(at > 5) & (at < words.size - 8)]
         if not at.size:
             return
         types = words[at]
@@ -113,7 +112,7 @@ class Tables:
             return at[self._kinds[kind].member(types)]
 
         def word(indices: Any, name: str) -> Any:
-            return words[indices - 1 + layout[name] // 8]
+            return words.take(indices - 1 + layout[name] // 8, mode="clip")
 
         import numpy as np
 
@@ -121,7 +120,10 @@ class Tables:
         lists = of("list")
         starts = word(lists, "list_items")
         self._ranges(
-            window, lists, starts, starts + eight * np.minimum(words[lists + size], np.uint64(1 << 32))
+            window,
+            lists,
+            starts,
+            starts + eight * np.minimum(words.take(lists + size, mode="clip"), np.uint64(1 << 32)),
         )
         sets = of("set")
         starts = word(sets, "set_table")
@@ -146,7 +148,7 @@ class Tables:
         offset = self.layout.get("managed_values", 0)
         if not offset or not at.size:
             return
-        starts = window.words[at - 1 + offset // 8]
+        starts = window.words.take(at - 1 + offset // 8, mode="clip")
         if self.layout["values_tag"]:
             good = (starts & np.uint64(1)) == 1
             at, starts = at[good], starts[good] + np.uint64(1)

@@ -25,6 +25,7 @@ class Values(Types):
         self._members: dict[int, list[tuple[str, int]]] = {}
         self._keys: dict[int, list[str | None]] = {}
         self._deques: dict[int, bool] = {}
+        self._qualifieds: dict[int, str] = {}
 
     def forget(self) -> None:
         """Forget everything that was read."""
@@ -32,6 +33,7 @@ class Values(Types):
         self._members.clear()
         self._keys.clear()
         self._deques.clear()
+        self._qualifieds.clear()
 
     def is_a(self, address: int, name: str) -> bool:
         """Whether an object is of a builtin type or of one derived from it."""
@@ -286,6 +288,12 @@ class Values(Types):
         return found
 
     def _qualified(self, address: int) -> str:
+        known = self._qualifieds.get(address)
+        if known is None:
+            known = self._qualifieds[address] = self._find_qualified(address)
+        return known
+
+    def _find_qualified(self, address: int) -> str:
         name = self.type_name(address)
         if "." in name or address in self.static.values():
             return name
