@@ -1180,14 +1180,23 @@ class Graph:
         return False
 
     def unreached(self) -> None:
-        """Let everything raise where a handler would not be reached otherwise."""
+        """Let everything raise where a handler that someone wrote would not be reached otherwise."""
         by: dict[int, list[int]] = {}
         for at, handler in self.m.handlers_of.items():
             if handler is not None:
                 by.setdefault(handler, []).append(at)
         for handler, those in by.items():
-            if self.code[handler].name != "CLEANUP_THROW" and not self.raisers.intersection(those):
+            if self.written(handler) and not self.raisers.intersection(those):
                 self.raisers.update(those)
+
+    def written(self, handler: int) -> bool:
+        """Whether a handler is the program's own, not the compiler's tidying up after another."""
+        names = [ins.name for ins in self.code[handler : handler + 3]]
+        if "WITH_EXCEPT_START" in names[:2]:
+            return False
+        if VERSION >= (3, 11):
+            return names[0] == "PUSH_EXC_INFO"
+        return [name[:5] for name in names] != ["LOAD_", "STORE", "DELET"]
 
     def build(self) -> None:
         starts = self.starts()

@@ -138,14 +138,16 @@ def test_a_suspended_coroutine_of_hot_code(version: str) -> None:
         assert (held.with_least, held.with_most) == (with_blocks, with_blocks)
         assert ahead.must is not bool(with_blocks)
         assert ahead.some("exit") is bool(with_blocks)
-        assert [event.kind for event in flow.under_way(now)][-1:] == ["call"]
+        assert "call" in {event.kind for event in flow.under_way(now)}
         assert flow.held(before, SLOTS).most == 0
         assert flow.ahead(before, SLOTS).owed is False
 
 
 @versions
 def test_hot_code_is_read_as_it_was_compiled(version: str) -> None:
-    plain = flows(version, describe(version, HOT))
+    cold = describe(version, HOT)
+    assert version == "3.10" or cold.requests["plain"].bytecode != hot(version)[1].requests["plain"].bytecode
+    plain = flows(version, cold)
     for name, flow in hot(version)[0].items():
         if name in plain:
             assert (flow.events, flow.nodes, flow.closures) == (
