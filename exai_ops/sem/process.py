@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import mmap
 import os
-import platform
-import re
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from exai_ops.errors import CouldNotLook
+from exai_ops.sem import executable
+from exai_ops.sem.executable import NotReadable, NotSupported, ProcessGone
 from exai_ops.sem.maps import Mapping, read_maps
 
-_IMAGE: Final = re.compile(r"^(?:lib)?(python|pypy)(\d+(?:\.\d+)?)?(t)?d?(?:-c)?(?:\.so(?:\.[\d.]+)?)?$")
-_VERSION: Final = re.compile(
-    rb"(?<![\d.])(\d\.\d{1,2}\.\d{1,3}(?:(?:a|b|rc)\d+)?\+?) \((?:[^()\0]|\([^()\0]*\)){4,90}\)"
-)
-_MACHINES: Final = {62: "x86_64", 183: "aarch64", 3: "i686", 40: "arm"}
-_SUDO: Final = "run `sudo exai sem check {}`"
+__all__ = ["NotReadable", "NotSupported", "Process", "ProcessGone", "find", "python_processes"]
+
 _YAMA: Final = Path("/proc/sys/kernel/yama/ptrace_scope")
-OLDEST: Final = (3, 10)
-NEWEST: Final = (3, 14)
-
-
-class ProcessGone(CouldNotLook):
-    """There is no such process, or it ended while it was looked at."""
-
-
-class NotReadable(CouldNotLook):
-    """The process is there, and the right to read it is not."""
-
-
-class NotSupported(CouldNotLook):
-    """What runs there is not a Python that can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,25 +24,32 @@ class Process:
 
     Attributes:
         exe: The executable as this process can open it.
-        image: The file that holds the interpreter (the executable or libpython), likewise.
+        path: The executable as the process itself names it.
+        image: The file that holds the interpreter (executable or libpython), as this process can open it.
         version: Major and minor.
         build: Hash of executable and interpreter.
         start_ticks: When it started, in clock ticks since boot: tells it from a later process of the same id.
         state: The letter of ``/proc/PID/stat``.
+        inner_pid: Its id in its own PID namespace.
         contained: Whether it lives in another mount namespace.
+        libraries: Folders that its shared objects come from, as it names them.
         notes: What a reader should know, one line each.
     """
 
     pid: int
     exe: str
+    path: str
     image: str
+    image_name: str
     version: tuple[int, int]
     build: str
     start_ticks: int
     uid: int
     gid: int
     state: str
+    inner_pid: int
     contained: bool
+    libraries: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -72,42 +58,35 @@ class Process:
         state, ticks = _stat(pid)
         if state in {"Z", "X"}:
             raise ProcessGone(f"process {pid} has ended (a zombie): nothing of its memory is left")
-        uid, gid, tracer = _status(pid)
-        _check_right(pid, uid)
-        maps = _maps(pid, uid)
-        contained = _namespace(pid, "mnt") != _namespace("self", "mnt")
-        root = f"/proc/{pid}/root" if contained else ""
+        status = _status(pid)
+        _check_right(pid, status.uid)
+        maps = _maps(pid, status.uid)
         exe = f"/proc/{pid}/exe"
         try:
             path = _link(exe)
+            image = executable.interpreter(pid, maps, path)
+            image_path = executable.open_path(pid, image, path)
+            executable.check_machine(pid, exe)
+            version = executable.version(pid, image, image_path)
+            build = executable.build(exe, image_path)
         except OSError:
-            raise ProcessGone(
-                f"process {pid} has no executable: a kernel thread, or it ended just now"
-            ) from None
-        image = _interpreter(pid, maps, path)
-        image_path = _open_path(pid, root, image, path)
-        _check_machine(pid, exe)
-        version = _version(pid, image, image_path)
-        notes = []
-        if state in {"T", "t"}:
-            notes.append(f"process {pid} is stopped: it is read as it stands")
-        if tracer:
-            notes.append(f"process {pid} is traced by process {tracer}: read all the same")
-        gone = path.endswith(" (deleted)")
-        if gone:
-            notes.append("its executable was replaced since it started")
+            raise ProcessGone(f"process {pid} ended just now, or is a kernel thread") from None
         return cls(
             pid=pid,
-            exe=exe if gone or not os.access(root + path, os.R_OK) else root + path,
+            exe=exe,
+            path=path.removesuffix(" (deleted)"),
             image=image_path,
+            image_name=executable.name_of(image),
             version=version,
-            build=_build(exe, image_path),
+            build=build,
             start_ticks=ticks,
-            uid=uid,
-            gid=gid,
+            uid=status.uid,
+            gid=status.gid,
             state=state,
-            contained=contained,
-            notes=tuple(notes),
+            inner_pid=status.inner_pid,
+            contained=_namespace(pid, "mnt") != _namespace("self", "mnt"),
+            libraries=_folders(maps),
+            notes=_notes(pid, state, status.tracer, path),
         )
 
     def check(self) -> None:
@@ -119,7 +98,7 @@ class Process:
     @property
     def name(self) -> str:
         """Its script or module, else its executable."""
-        return _script(self.pid) or Path(self.exe).name
+        return _script(self.pid) or Path(self.path).name
 
 
 def python_processes() -> list[int]:
@@ -128,8 +107,10 @@ def python_processes() -> list[int]:
     for pid in _pids():
         if pid != os.getpid():
             try:
-                maps = read_maps(pid)
-                _interpreter(pid, maps, _link(f"/proc/{pid}/exe"))
+                path = _link(f"/proc/{pid}/exe")
+                executable.interpreter(pid, read_maps(pid), path)
+                if not executable.is_python(path):
+                    continue  # another program with a libpython in it: by its id alone
                 os.close(os.open(f"/proc/{pid}/mem", os.O_RDONLY))
             except (OSError, CouldNotLook):
                 continue
@@ -176,18 +157,42 @@ def _stat(pid: int) -> tuple[str, int]:
         ) from None
 
 
-def _status(pid: int) -> tuple[int, int, int]:
-    """(effective user, effective group, tracer)."""
+class _Status(NamedTuple):
+    uid: int
+    gid: int
+    tracer: int
+    inner_pid: int
+
+
+def _status(pid: int) -> _Status:
+    """Effective user and group, tracer (0 for none), and the id in its own PID namespace."""
     try:
         text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
     except OSError:
         raise ProcessGone(f"process {pid} ended just now") from None
     rows = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
-    return (
+    return _Status(
         int(rows.get("Uid", "0 0").split()[1]),
         int(rows.get("Gid", "0 0").split()[1]),
         int(rows.get("TracerPid", "0") or 0),
+        int(rows.get("NSpid", str(pid)).split()[-1]),
     )
+
+
+def _notes(pid: int, state: str, tracer: int, path: str) -> tuple[str, ...]:
+    found = []
+    if state in {"T", "t"}:
+        found.append(f"process {pid} is stopped: it is read as it stands")
+    if tracer:
+        found.append(f"process {pid} is traced by process {tracer}: read all the same")
+    if path.endswith(" (deleted)"):
+        found.append(f"the executable of process {pid} was replaced since it started")
+    return tuple(found)
+
+
+def _folders(maps: list[Mapping]) -> tuple[str, ...]:
+    libraries = (one.file for one in maps if ".so" in one.file and one.file.startswith("/"))
+    return tuple(dict.fromkeys(file.rpartition("/")[0] for file in libraries))
 
 
 def _check_right(pid: int, uid: int) -> None:
@@ -279,77 +284,3 @@ def _namespace(pid: int | str, kind: str) -> str:
         return _link(f"/proc/{pid}/ns/{kind}")
     except OSError:
         return ""
-
-
-def _interpreter(pid: int, maps: list[Mapping], exe: str) -> str:
-    """The path, as the process names it, of the file that holds the interpreter."""
-    files = dict.fromkeys(one.file for one in maps if one.file.startswith("/"))
-    found = ""
-    for file in files:
-        match = _IMAGE.match(file.removesuffix(" (deleted)").rsplit("/", 1)[-1])
-        if match is None:
-            continue
-        if match[1] == "pypy":
-            raise NotSupported(f"process {pid} runs PyPy: only CPython can be read")
-        if match[3]:
-            raise NotSupported(f"process {pid} runs a free-threaded CPython, which cannot be read")
-        is_library = ".so" in file.rsplit("/", 1)[-1]
-        if (is_library and match[2] != "3") or (not found and file == exe):
-            found = file
-    if not found:
-        raise NotSupported(f"process {pid} is not Python: it runs {exe}")
-    return found
-
-
-def _open_path(pid: int, root: str, file: str, exe: str) -> str:
-    if file == exe:
-        return f"/proc/{pid}/exe"
-    for candidate in (root + file, f"/proc/{pid}/root{file}"):
-        if os.access(candidate, os.R_OK):
-            return candidate
-    raise NotReadable(f"{file} of process {pid} cannot be opened", hint=_SUDO.format(pid))
-
-
-def _check_machine(pid: int, exe: str) -> None:
-    try:
-        with open(exe, "rb") as file:  # noqa: PTH123 - a link of /proc, which a Path would resolve
-            head = file.read(20)
-    except OSError:
-        raise NotReadable(
-            f"the executable of process {pid} cannot be read", hint=f"try `sudo exai sem check {pid}`"
-        ) from None
-    machine = _MACHINES.get(struct.unpack_from("<H", head, 18)[0] if len(head) >= 20 else 0, "unknown")
-    if len(head) < 5 or head[4] != 2:
-        raise NotSupported(f"process {pid} is a 32-bit program: only 64-bit CPython can be read")
-    if machine != platform.machine():
-        raise NotSupported(f"process {pid} is built for {machine}, this machine is {platform.machine()}")
-
-
-def _version(pid: int, image: str, path: str) -> tuple[int, int]:
-    """From the file's name when it has it, else from the file's content."""
-    match = _IMAGE.match(image.removesuffix(" (deleted)").rsplit("/", 1)[-1])
-    text = match[2] if match and match[2] and "." in match[2] else _version_inside(path)
-    if text is None:
-        raise NotSupported(f"the version of Python in process {pid} is not known")
-    parts = text.split(".")
-    version = int(parts[0]), int(parts[1])
-    if version < OLDEST or version > NEWEST:
-        raise NotSupported(f"process {pid} runs Python {text}: CPython 3.10 to 3.14 can be read")
-    return version
-
-
-def _version_inside(path: str) -> str | None:
-    try:
-        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:  # noqa: PTH123
-            found = re.search(rb"/lib/python(3\.\d{1,2})\0|lib/python(3\.\d{1,2})[\0/]", data)
-            return (found[1] or found[2]).decode() if found else None
-    except (OSError, ValueError):
-        return None
-
-
-def _build(*paths: str) -> str:
-    digest = hashlib.sha256()
-    for path in dict.fromkeys(paths):
-        with open(path, "rb") as file:  # noqa: PTH123
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:32]

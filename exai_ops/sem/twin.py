@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from exai_ops.errors import CouldNotLook
+from exai_ops.sem.executable import NotSupported, beside, is_python, loader
 from exai_ops.sem.layout import Layout, from_json, from_twin, to_json
+from exai_ops.sem.maps import base_of
 from exai_ops.sem.memory import Memory
 from exai_ops.sem.process import Process
 
@@ -40,9 +42,11 @@ def layout_of(process: Process, *, cache: Path | None = None) -> Layout:
     file = folder / f"{process.build}.json"
     known = _cached(file)
     if known is not None:
+        _check_target(process, known)
         return known
     with twin(process) as (pid, found):
         layout = from_twin(found["layout"])
+        _check_target(process, layout)
         from exai_ops.sem.selfcheck import differences
 
         with Memory(pid) as memory:
@@ -70,13 +74,31 @@ def twin(process: Process) -> Iterator[tuple[int, dict[str, Any]]]:
         child.communicate()
 
 
+def _check_target(process: Process, layout: Layout) -> None:
+    """Raise TwinRefused when the first object of all, ``type``, is not where the layout has it."""
+    try:
+        with Memory(process.pid) as memory:
+            base = base_of(memory.maps(), layout.image)
+            kind = (base or 0) + layout.static_types["type"]
+            good = (
+                memory.u64(kind + 8) == kind and memory.text(memory.u64(kind + layout["tp_name"])) == "type"
+            )
+    except OSError:
+        good = False
+    if not good:
+        process.check()
+        raise TwinRefused(f"process {process.pid} does not run the build of Python that {process.path} is")
+
+
 def _start(process: Process) -> subprocess.Popen[bytes]:
     options: dict[str, Any] = {}
     if os.geteuid() == 0 and process.uid != 0:
         options = {"user": process.uid, "group": process.gid, "extra_groups": []}
+    command, program = _command(process)
     try:
         return subprocess.Popen(  # noqa: S603 - the target's own executable
-            [*_command(process), "-I", "-S", "-E", "-c", SCRIPT.read_text(encoding="utf-8")],
+            [*command, "-I", "-S", "-E", "-c", SCRIPT.read_text(encoding="utf-8")],
+            executable=program,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -85,12 +107,33 @@ def _start(process: Process) -> subprocess.Popen[bytes]:
             start_new_session=True,
             **options,
         )
-    except OSError as error:
-        raise TwinRefused(f"{process.exe} cannot be run: {error.strerror}") from None
+    except (OSError, subprocess.SubprocessError) as error:
+        raise TwinRefused(f"{process.path} of process {process.pid} cannot be run: {error}") from None
 
 
-def _command(process: Process) -> list[str]:
-    return [process.exe]
+def _command(process: Process) -> tuple[list[str], str]:
+    """(arguments, program) that run the target's interpreter.
+
+    Python finds its library by its first argument, so that is the path that the target was started by. In
+    another mount namespace the program, its loader and its libraries are reached through ``/proc/PID/root``.
+    """
+    path = process.path
+    if not is_python(path):
+        path = beside(process.image, process.version)
+        if not path:
+            raise TwinRefused(
+                f"process {process.pid} has a Python inside {process.path}, and no interpreter beside it",
+                hint=f"install python{process.version[0]}.{process.version[1]} of the same build",
+            )
+        return [path], path
+    if not process.contained:
+        return [path], process.exe
+    root = f"/proc/{process.pid}/root"
+    first = loader(process.exe)
+    if not first:
+        return [root + path], process.exe
+    folders = ":".join(root + folder for folder in process.libraries)
+    return [root + first, "--library-path", folders, root + path], root + first
 
 
 def _answer(child: subprocess.Popen[bytes], process: Process) -> dict[str, Any]:
@@ -104,13 +147,15 @@ def _answer(child: subprocess.Popen[bytes], process: Process) -> dict[str, Any]:
         timer.cancel()
     try:
         found = json.loads(line)
-        missing = found.get("missing")
+        missing, refused = found.get("missing"), found.get("refused")
     except (ValueError, AttributeError):
         child.kill()
         said = child.communicate()[1].decode("utf-8", "replace").strip().splitlines()
         raise TwinRefused(
             f"a twin of process {process.pid} says nothing: {said[-1] if said else 'it ended'}"
         ) from None
+    if refused:
+        raise NotSupported(f"process {process.pid} runs {refused}, which cannot be read")
     if missing:
         raise TwinRefused(
             f"in a twin of process {process.pid}, {missing} was not found: an unknown build of Python"

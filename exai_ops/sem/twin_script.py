@@ -921,8 +921,23 @@ async def make_truth(loop, sem, task):
     return rows + await tasks_truth(loop, sem, task)
 
 
+def refusal():
+    """What kind of Python this is, when it is one that cannot be read."""
+    if sys.implementation.name != "cpython":
+        return sys.implementation.name
+    if "t" in getattr(sys, "abiflags", ""):
+        return "a free-threaded CPython"
+    if word(id(known) + 8) != id(list):
+        return "a CPython built with Py_TRACE_REFS"
+    return ""
+
+
 if __name__ == "__main__":
     try:
-        asyncio.run(main())
+        refused = refusal()
+        if refused:
+            sys.stdout.write(json.dumps({"refused": refused}) + "\n")
+        else:
+            asyncio.run(main())
     except Missing as missing:
         sys.stdout.write(json.dumps({"missing": str(missing)}) + "\n")
