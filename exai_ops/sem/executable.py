@@ -66,8 +66,12 @@ def interpreter(pid: int, maps: list[Mapping], exe: str) -> str:
     return found
 
 
-def open_path(pid: int, file: str, exe: str) -> str:
-    """A path by which this process can open a file of another; raises NotReadable or NotSupported."""
+def open_path(pid: int, file: str, exe: str, inside: str) -> str:
+    """A path by which this process can open a file of another; raises NotReadable or NotSupported.
+
+    Args:
+        inside: The file as the other process names it.
+    """
     if file == exe:
         return f"/proc/{pid}/exe"
     if file.endswith(_DELETED):
@@ -75,7 +79,7 @@ def open_path(pid: int, file: str, exe: str) -> str:
             f"{name_of(file)} of process {pid} was replaced since it started, so nothing says how to read it"
         )
         raise NotSupported(what, hint="restart the process")
-    path = f"/proc/{pid}/root{file}"
+    path = f"/proc/{pid}/root{inside}"
     if os.access(path, os.R_OK):
         return path
     raise NotReadable(f"{file} of process {pid} cannot be opened", hint=SUDO.format(pid))

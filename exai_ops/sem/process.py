@@ -23,7 +23,7 @@ class Process:
     """A process that runs a CPython that can be read.
 
     Attributes:
-        exe: The executable as this process can open it.
+        exe: The executable as this process can open and run it.
         path: The executable as the process itself names it.
         image: The file that holds the interpreter (executable or libpython), as this process can open it.
         version: Major and minor.
@@ -31,7 +31,7 @@ class Process:
         start_ticks: When it started, in clock ticks since boot: tells it from a later process of the same id.
         state: The letter of ``/proc/PID/stat``.
         inner_pid: Its id in its own PID namespace.
-        contained: Whether it lives in another mount namespace.
+        contained: Whether it has another root or mount namespace; see :func:`exai_ops.sem.twin.command`.
         libraries: Folders that its shared objects come from, as it names them.
         notes: What a reader should know, one line each.
     """
@@ -61,11 +61,13 @@ class Process:
         status = _status(pid)
         _check_right(pid, status.uid)
         maps = _maps(pid, status.uid)
+        root = _root(pid)
         exe = f"/proc/{pid}/exe"
         try:
             path = _link(exe)
             image = executable.interpreter(pid, maps, path)
-            image_path = executable.open_path(pid, image, path)
+            inside = _within(pid, path.removesuffix(" (deleted)"))
+            image_path = executable.open_path(pid, image, path, _within(pid, image))
             executable.check_machine(pid, exe)
             version = executable.version(pid, image, image_path)
             build = executable.build(exe, image_path)
@@ -73,8 +75,8 @@ class Process:
             raise ProcessGone(f"process {pid} ended just now, or is a kernel thread") from None
         return cls(
             pid=pid,
-            exe=exe,
-            path=path.removesuffix(" (deleted)"),
+            exe=_runnable(pid, root, path),
+            path=inside,
             image=image_path,
             image_name=executable.name_of(image),
             version=version,
@@ -84,8 +86,8 @@ class Process:
             gid=status.gid,
             state=state,
             inner_pid=status.inner_pid,
-            contained=_namespace(pid, "mnt") != _namespace("self", "mnt"),
-            libraries=_folders(maps),
+            contained=bool(root),
+            libraries=tuple(_within(pid, folder) for folder in _folders(maps)),
             notes=_notes(pid, state, status.tracer, path),
         )
 
@@ -188,6 +190,25 @@ def _notes(pid: int, state: str, tracer: int, path: str) -> tuple[str, ...]:
     if path.endswith(" (deleted)"):
         found.append(f"the executable of process {pid} was replaced since it started")
     return tuple(found)
+
+
+def _root(pid: int) -> str:
+    """How this process reaches the files of one with another root or mount namespace, empty for its own."""
+    same = _namespace(pid, "mnt") == _namespace("self", "mnt") and _link(f"/proc/{pid}/root") == _link(
+        "/proc/self/root"
+    )
+    return "" if same else f"/proc/{pid}/root"
+
+
+def _within(pid: int, path: str) -> str:
+    """A path as a process with its root elsewhere names it."""
+    root = _link(f"/proc/{pid}/root")
+    return path.removeprefix(root) if root not in {"/", _link("/proc/self/root")} else path
+
+
+def _runnable(pid: int, root: str, path: str) -> str:
+    candidate = root + _within(pid, path)
+    return candidate if os.access(candidate, os.X_OK) else f"/proc/{pid}/exe"
 
 
 def _folders(maps: list[Mapping]) -> tuple[str, ...]:

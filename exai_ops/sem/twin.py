@@ -94,10 +94,13 @@ def _start(process: Process) -> subprocess.Popen[bytes]:
     options: dict[str, Any] = {}
     if os.geteuid() == 0 and process.uid != 0:
         options = {"user": process.uid, "group": process.gid, "extra_groups": []}
-    command, program = _command(process)
+    words = command(process)
+    program = words[0]
+    if program == f"/proc/{process.pid}/exe":
+        words[0] = process.path  # replaced on disk: the running one is still there, under another name
     try:
         return subprocess.Popen(  # noqa: S603 - the target's own executable
-            [*command, "-I", "-S", "-E", "-c", SCRIPT.read_text(encoding="utf-8")],
+            [*words, "-I", "-S", "-E", "-c", SCRIPT.read_text(encoding="utf-8")],
             executable=program,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -111,29 +114,26 @@ def _start(process: Process) -> subprocess.Popen[bytes]:
         raise TwinRefused(f"{process.path} of process {process.pid} cannot be run: {error}") from None
 
 
-def _command(process: Process) -> tuple[list[str], str]:
-    """(arguments, program) that run the target's interpreter.
+def command(process: Process) -> list[str]:
+    """The command that runs the target's interpreter, with no arguments yet; raises TwinRefused.
 
-    Python finds its library by its first argument, so that is the path that the target was started by. In
-    another mount namespace the program, its loader and its libraries are reached through ``/proc/PID/root``.
+    Python finds its library by its first argument. Of a contained process the program, its loader and its
+    libraries are reached through ``/proc/PID/root``.
     """
-    path = process.path
-    if not is_python(path):
+    if not is_python(process.path):
         path = beside(process.image, process.version)
         if not path:
             raise TwinRefused(
                 f"process {process.pid} has a Python inside {process.path}, and no interpreter beside it",
                 hint=f"install python{process.version[0]}.{process.version[1]} of the same build",
             )
-        return [path], path
-    if not process.contained:
-        return [path], process.exe
-    root = f"/proc/{process.pid}/root"
-    first = loader(process.exe)
+        return [path]
+    first = loader(process.exe) if process.contained else ""
     if not first:
-        return [root + path], process.exe
+        return [process.exe]
+    root = f"/proc/{process.pid}/root"
     folders = ":".join(root + folder for folder in process.libraries)
-    return [root + first, "--library-path", folders, root + path], root + first
+    return [root + first, "--library-path", folders, process.exe]
 
 
 def _answer(child: subprocess.Popen[bytes], process: Process) -> dict[str, Any]:
