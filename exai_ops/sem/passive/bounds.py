@@ -262,7 +262,7 @@ class Bounds:
             return None
         around, elsewhere = _scopes(source.tree), Home("", 0, "", 0)  # its self is another
         values = {
-            self._number(source, node, around.get(id(node), ()), home, depth - 1)
+            self._number(source, node, around.get(id(node), ()), elsewhere, depth - 1)
             for node in nodes
             if node is not None
         }

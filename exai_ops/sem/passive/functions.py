@@ -63,21 +63,32 @@ class Functions:
     def look(self) -> None:
         """Find the code objects that name ``acquire`` or ``release``, in two passes over the memory."""
         objects = self._objects
-        words = self._verbs()
+        self.direct = self._codes_naming(self._verbs())
+        infos = [objects.code(address) for address in self.direct]
+        named = {info.name for info in infos if info is not None and not info.name.startswith(("<", "__"))}
+        self.names = set(sorted(named - set(VERBS))[:_MOST_NAMES])
+
+    def callers(self, infos: Iterable[CodeInfo]) -> list[CodeInfo]:
+        """Code objects that name one of these functions."""
+        objects = self._objects
+        words = {objects.memory.u64(info.address + objects.layout["co_name"]) for info in infos}
+        found = (objects.code(address) for address in sorted(self._codes_naming(words)))
+        return [info for info in found if info is not None]
+
+    def _codes_naming(self, words: set[int]) -> set[int]:
+        """The program's code objects that name one of these words."""
+        objects = self._objects
         if not words:
-            return
+            return set()
         tuples = {start for places in objects.memory.find(words).values() for start in self._tuples(places)}
         offset = objects.layout["co_names"]
         places = objects.memory.find(tuples) if tuples else {}
-        self.direct = {
+        return {
             place - offset
             for found in places.values()
             for place in found
             if objects.kind(place - offset) == "code" and self.is_own(objects.code(place - offset))
         }
-        infos = [objects.code(address) for address in self.direct]
-        named = {info.name for info in infos if info is not None and not info.name.startswith(("<", "__"))}
-        self.names = set(sorted(named - set(VERBS))[:_MOST_NAMES])
 
     def is_own(self, info: CodeInfo | None) -> bool:
         """Whether code is the program's or a package's, not the standard library's."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from exai_ops.sem.flow_model import Ahead, Event, Held
@@ -13,6 +13,7 @@ from exai_ops.sem.objects import Objects
 from exai_ops.sem.passive.functions import Concern, Functions
 from exai_ops.sem.passive.live import Call
 from exai_ops.sem.passive.resolve import Resolver, Scope, Value, scope_of
+from exai_ops.sem.passive.tokens import Token, Tokens
 
 EXITS: Final = frozenset({"__exit__", "__aexit__"})
 _QUEUES: Final = ("asyncio/queues.py", "/queue.py")
@@ -20,17 +21,17 @@ _QUEUES: Final = ("asyncio/queues.py", "/queue.py")
 
 @dataclass
 class Account:
-    """What is known of a semaphore's permits.
+    """What calls have to do with a semaphore's permits.
 
     Attributes:
-        holders: Those that have or may give back some.
-        acquiring: Names of calls that wait for one.
-        counted: Bound methods and objects that are accounted for by a frame.
+        took: Those that took some, or may have.
+        owes: Those that give back what they did not take.
+        tokens: What calls that go round take from, each time with a permit.
     """
 
-    holders: list[Holder]
-    waiting: list[Call]
-    feeds: dict[int, Call]
+    took: list[Holder] = field(default_factory=list)
+    owes: list[Holder] = field(default_factory=list)
+    tokens: list[Token] = field(default_factory=list)
 
 
 class Taken:
@@ -47,7 +48,8 @@ class Taken:
         self._resolver = resolver
         self._functions = functions
         self._semaphores = semaphores
-        self.accounts = {address: Account([], [], {}) for address in semaphores}
+        self.accounts = {address: Account() for address in semaphores}
+        self._tokens = Tokens(objects, resolver)
         self.on_stacks: set[int] = set()
         """Bound methods that open blocks keep."""
         self._exits: dict[tuple[int, int], dict[int, int]] = {}
@@ -93,7 +95,7 @@ class Taken:
             has = entered + self._within(call, semaphore) if entered > 0 else 0
             if has > 0:
                 holder = Holder("with", call.name, call.stack(), has)
-                self.accounts[semaphore].holders.append(holder)
+                self.accounts[semaphore].took.append(holder)
 
     def released_by(self, callee: Value) -> dict[int, int]:
         """Semaphore -> permits that a call of this exit gives back."""
@@ -152,7 +154,7 @@ class Taken:
             self._book(call, semaphore, held, ahead)
 
     def _book(self, call: Call, semaphore: int, held: Held, ahead: Ahead) -> None:
-        holders = self.accounts[semaphore].holders
+        holders = self.accounts[semaphore].took
         if held.most == 0:
             if ahead.owed:
                 self._owing(call, semaphore, ahead)
@@ -184,15 +186,17 @@ class Taken:
         if self._outer_has(call, semaphore):
             return
         account = self.accounts[semaphore]
-        queue = self._waits_for_item(call)
-        if queue is not None:
-            account.feeds[queue] = call
+        frame = call.frame
+        flow = self._functions.flow(frame.info)
+        tokens = self._tokens.of(scope_of(frame), frame.info, flow) if flow is not None else []
+        account.tokens += [token for token in tokens if token not in account.tokens]
+        if self._waits_for_item(call):
             return
         surely = ahead.least_returning is not None and ahead.least_returning > 0
         number = 1 if ahead.many else ahead.most
-        account.holders.append(Holder("frame", call.name, call.stack(), number, certain=surely))
-        if ahead.many and not surely:
-            account.holders.append(Holder("frame", call.name, call.stack(), None, certain=False))
+        account.owes.append(Holder("frame", call.name, call.stack(), number, certain=surely))
+        if ahead.many and not tokens:
+            account.owes.append(Holder("frame", call.name, call.stack(), None, certain=False))
 
     def _outer_has(self, call: Call, semaphore: int) -> bool:
         """Whether an outer frame of the same chain is booked for it already."""
@@ -206,12 +210,10 @@ class Taken:
                     return True
         return False
 
-    def _waits_for_item(self, call: Call) -> int | None:
-        """The queue in which a frame waits for the next item."""
+    def _waits_for_item(self, call: Call) -> bool:
+        """Whether a frame waits in a queue for the next item, and has none."""
         inner = call.inner
-        if inner is None or inner.info.name != "get" or not inner.info.filename.endswith(_QUEUES):
-            return None
-        return inner.locals.get("self")
+        return inner is not None and inner.info.name == "get" and inner.info.filename.endswith(_QUEUES)
 
 
 def _would_release(ahead: Ahead) -> bool:
