@@ -26,7 +26,8 @@ from exai_ops.sem.flow_model import MANY, RAISE, RETURN, Ahead, Closure, Event, 
 State = tuple[int, int]
 """(permits more than at the start, permits given back beyond those taken)"""
 Add = Callable[[State, int], State]
-Deltas = Callable[[Event], tuple[int, ...]]
+Change = tuple[int, ...]
+Deltas = Callable[[Event], Change]
 _NOTHING: Final = (0,)
 
 
@@ -81,7 +82,7 @@ class Flow:
         at = self.at(offset)
         bounds = []
         for deltas in (_calls(match), _withs(match), _given(match)):
-            counts = _from_start(self, deltas).get(at) or frozenset({0})
+            counts = _from_start(self, deltas).get(at) or _NOTHING
             bounds.append((min(counts), None if max(counts) >= MANY else max(counts)))
         (least, most), (with_least, with_most), (_, given) = bounds
         return Held(least, most, with_least, with_most, given)
@@ -105,7 +106,6 @@ def _about(event: Event, match: Match) -> bool:
 def _calls(match: Match) -> Deltas:
     """By acquire, release and what the match says of other functions."""
 
-    @lru_cache(4096)
     def deltas(event: Event) -> tuple[int, ...]:
         effect = match.effect(event)
         if effect is None and event.kind in {"acquire", "release"} and match.path(event.paths):
@@ -125,7 +125,6 @@ def _calls(match: Match) -> Deltas:
 def _withs(match: Match) -> Deltas:
     """By ``with`` blocks."""
 
-    @lru_cache(4096)
     def deltas(event: Event) -> tuple[int, ...]:
         if event.kind in {"enter", "exit"} and match.path(event.paths):
             return (1,) if event.kind == "enter" else (-1,)
@@ -137,9 +136,7 @@ def _withs(match: Match) -> Deltas:
 @lru_cache(256)
 def _given(match: Match) -> Deltas:
     """By releases handed to someone else."""
-    return lru_cache(4096)(
-        lambda event: (1,) if event.kind == "release_given" and match.path(event.paths) else _NOTHING
-    )
+    return lambda event: (1,) if event.kind == "release_given" and match.path(event.paths) else _NOTHING
 
 
 @lru_cache(256)
@@ -174,27 +171,30 @@ def _give(state: State, delta: int) -> State:
 
 def _spread(flow: Flow, start: int, deltas: Deltas, add: Add) -> dict[int, set[State]]:
     """States in which each node begins and in which the function ends, from a node on."""
+    changes = [deltas(event) for event in flow.events]
     states: dict[int, set[State]] = {start: {(0, 0)}}
     todo = [start]
+    due = {start, RETURN, RAISE}
     while todo:
         at = heapq.heappop(todo)
-        node = flow.nodes[at]
-        for way, state in _moves(flow, node, states[at], deltas, add):
+        due.remove(at)
+        for way, state in _moves(flow, flow.nodes[at], states[at], changes, add):
             known = states.setdefault(way, set())
             if not state <= known:
                 known |= state
-                if way >= 0 and way not in todo:
+                if way not in due:
+                    due.add(way)
                     heapq.heappush(todo, way)
     return states
 
 
 def _moves(
-    flow: Flow, node: Node, state: set[State], deltas: Deltas, add: Add
+    flow: Flow, node: Node, state: set[State], changes: list[Change], add: Add
 ) -> list[tuple[int, set[State]]]:
     """Where a node leads, and in which states."""
     after = state
     for number in node.events:
-        after = _apply(after, deltas(flow.events[number]), add)
+        after = _apply(after, changes[number], add)
     moves = [(way, after) for way in node.ways]
     if node.handler is not None:
         within = flow.nodes[node.handler].parts if node.handler >= 0 else ()
@@ -202,7 +202,7 @@ def _moves(
         for number in node.parts:
             if number in within:  # the end of a thrown await: its own failure comes there
                 continue
-            change = deltas(flow.events[number])
+            change = changes[number]
             if change == (-1,):
                 return moves
             failed = _apply(failed, tuple({min(delta, 0) for delta in change}), add)
@@ -218,7 +218,9 @@ def _apply(state: set[State], deltas: tuple[int, ...], add: Add) -> set[State]:
 
 @lru_cache(256)
 def _from_start(flow: Flow, deltas: Deltas) -> dict[int, frozenset[int]]:
-    """Permits that may be held where each node begins."""
+    """Permits that may be held where each node begins; nothing is said of those where there can be none."""
+    if all(deltas(event) == _NOTHING for event in flow.events):
+        return {}
     states = _spread(flow, 0, deltas, _keep)
     return {at: frozenset(count for count, _ in some) for at, some in states.items()}
 

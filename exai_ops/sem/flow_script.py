@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import dis
+import gc
 import heapq
 import itertools
 import json
@@ -153,27 +154,36 @@ def base(name: str) -> str:
     return BASES.get(name, name)
 
 
+def sizes(name: str) -> int:
+    """Bytes of an instruction and its cache, 0 for what cannot be read."""
+    return 0 if name in LOST or name.startswith("<") else 2 + 2 * CACHES.get(name, 0)
+
+
+DECODED = [(base(name), sizes(base(name))) for name in NAMES[:256]]
+
+
 def decode(code: bytes, original: dict[str, Any]) -> list[Ins]:
     """Instructions in order; ``original`` gives [opcode, argument] of offsets whose own were replaced."""
     out: list[Ins] = []
-    offset = start = extended = 0
-    while offset + 1 < len(code):
+    start = extended = 0
+    begun = -1  # where its EXTENDED_ARGs begin
+    for offset in range(0, len(code) - 1, 2):
+        if offset < start:
+            continue  # a cache
         op, arg = code[offset], code[offset + 1]
-        if str(offset) in original:
+        if original and str(offset) in original:
             op, arg = original[str(offset)]
-        name = base(NAMES[op])
-        if name in LOST:
-            raise Refused(f"{name} at {offset} hides the instruction that it replaced")
-        if name.startswith("<"):
-            raise Refused(f"no instruction {op} at {offset} in Python {VERSION[0]}.{VERSION[1]}")
-        arg |= extended
-        end = offset + 2 + 2 * CACHES.get(name, 0)
+        name, size = DECODED[op]
+        if not size:
+            why = "hides the instruction that it replaced" if name in LOST else "is unknown to this version"
+            raise Refused(f"{name} at {offset} {why}")
         if name == "EXTENDED_ARG":
-            extended = arg << 8
-        else:
-            out.append(Ins(start, offset, end, name, arg))
-            extended, start = 0, end
-        offset = end
+            extended = (arg | extended) << 8
+            begun = offset if begun < 0 else begun
+            continue
+        start = offset + size
+        out.append(Ins(offset if begun < 0 else begun, offset, start, name, arg | extended))
+        extended, begun = 0, -1
     return out
 
 
@@ -894,6 +904,12 @@ def yield_value(m: Machine, ins: Ins) -> None:
 # ends
 
 
+@rule("END_ASYNC_FOR")
+def end_async_for(m: Machine, ins: Ins) -> None:
+    m.pops(7 if VERSION < (3, 11) else 2)
+    m.blocks = m.blocks[:-1]
+
+
 @rule("END_FOR")
 def end_for(m: Machine, ins: Ins) -> None:
     m.pops(2 if VERSION == (3, 12) else 1)
@@ -1097,12 +1113,11 @@ class Story:
     def subscripts(self, sym: Sym) -> list[int]:
         """The instructions that look the receiver of a call up."""
         found = []
-        while sym.parts:
+        for _ in range(DEPTH):  # a variable may stand for a part of itself
             if sym.kind == "item":
                 found.append(sym.at)
-            sym = self.paths.alias(sym.parts[0])
-            if len(found) > DEPTH:
-                break
+            if sym.parts:
+                sym = self.paths.alias(sym.parts[0])
         return found
 
     def tell_given(self, at: int, to: Sym, args: tuple[Sym, ...], *, stored: bool = False) -> None:
@@ -1155,6 +1170,8 @@ class Graph:
     def successors(self, at: int) -> list[int]:
         """Where an instruction leads."""
         ins = self.code[at]
+        if ins.target < 0 and ins.name not in ENDS and at + 1 < len(self.code):
+            return [at + 1]
         if ins.name in ENDS:
             return [RETURN if ins.name.startswith("RETURN") else RAISE]
         out = [] if ins.name in JUMPS else [at + 1 if at + 1 < len(self.code) else RETURN]
@@ -1280,6 +1297,7 @@ def analyse(request: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Say that it runs, then answer until there are no more requests."""
+    gc.set_threshold(500_000)  # what is made for one answer lives until it is given
     sys.stdout.write(json.dumps({"ready": VERSION}) + "\n")
     sys.stdout.flush()
     for line in sys.stdin:

@@ -175,7 +175,9 @@ def test_instrumented_code_is_read_as_it_was_compiled(version: str) -> None:
 
 @pytest.mark.parametrize("version", sorted({"3.12", "3.13"} & INTERPRETERS.keys()))
 def test_a_traced_line_is_refused_unless_its_instruction_is_given(version: str) -> None:
-    program = describe(version, HOT, TRACED.replace("mon.events.JUMP", "mon.events.LINE") + "\nstand('plain')")
+    program = describe(
+        version, HOT, TRACED.replace("mon.events.JUMP", "mon.events.LINE") + "\nstand('plain')"
+    )
     request = program.requests["plain"]
     with twin(version) as asked:
         answer = asked.ask([request])["plain"]
@@ -223,7 +225,10 @@ def test_what_is_handed_over(version: str) -> None:
         (slots, ("local:self", "attr:on_close")),
     ]
     assert [path for path, _ in said("enter_given")] == [slots]
-    assert (("global:functools", "attr:partial", "call"), ("global:AsyncExitStack", "call", "entered", "attr:callback")) in said("pass")  # noqa: E501
+    assert (
+        ("global:functools", "attr:partial", "call"),
+        ("global:AsyncExitStack", "call", "entered", "attr:callback"),
+    ) in said("pass")  # noqa: E501
     (call,) = [event for event in flow.events if event.path == lease[:2]]
     assert (call.kind, call.args, call.keywords) == ("call", (("local:key",), ("const:2",)), ("size",))
     (item,) = [event for event in flow.events if event.kind == "store_item"]
@@ -238,8 +243,17 @@ def test_what_is_handed_over(version: str) -> None:
 
 
 @versions
+def test_a_variable_may_stand_for_a_part_of_itself(version: str) -> None:
+    source = "def f(self):\n    while node:\n        node = node.next\n    node.sem.release()\n"
+    flow = flows(version, describe(version, source))["f"]
+    assert flow.net(Match.of({"sem"})).returns == {-1}
+
+
+@versions
 def test_a_closure_is_code_of_its_own(version: str) -> None:
-    source = "def f(sem):\n    async def give():\n        await mark()\n        sem.release()\n    return give\n"
+    source = (
+        "def f(sem):\n    async def give():\n        await mark()\n        sem.release()\n    return give\n"
+    )
     program = describe(version, source)
     found = flows(version, program)
     name = next(name for name in found if name.endswith("give"))
@@ -305,5 +319,7 @@ def test_no_answer_in_time() -> None:
         assert asked._process is not None
         os.kill(asked._process.pid, signal.SIGSTOP)
         answers = asked.ask([good, replace(good, code_id="g")], deadline_s=0.05)
-        assert {answer.why for answer in answers.values() if isinstance(answer, Unread)} == {"no answer in time"}
+        assert {answer.why for answer in answers.values() if isinstance(answer, Unread)} == {
+            "no answer in time"
+        }
         assert len(answers) == 2

@@ -19,7 +19,16 @@ Block = list[Statement]
 SEM = Match.of({"sem"})
 
 SIMPLE = st.sampled_from(
-    [("acquire",), ("acquire",), ("release",), ("release",), ("work",), ("return",), ("break",), ("continue",)]
+    [
+        ("acquire",),
+        ("acquire",),
+        ("release",),
+        ("release",),
+        ("work",),
+        ("return",),
+        ("break",),
+        ("continue",),
+    ]
 )
 
 
@@ -266,7 +275,8 @@ def bound(numbers: Iterable[int]) -> tuple[int, int | None]:
 def test_a_flow_means_what_its_source_means(version: str, programs: list[tuple[Block, int]]) -> None:
     blocks = [marked(legal(block), number) for block, number in programs]
     text = "".join(
-        "\n".join([f"async def f{number}():", *render(block, 1)]) + "\n" for number, block in enumerate(blocks)
+        "\n".join([f"async def f{number}():", *render(block, 1)]) + "\n"
+        for number, block in enumerate(blocks)
     )
     program = describe(version, text)
     found = flows(version, program)
