@@ -103,6 +103,10 @@ class Memory:
             return None
         return b"".join(part for part in parts if part is not None)[offset : offset + size]
 
+    def peek(self, address: int, size: int) -> bytes | None:
+        """Like :meth:`read`, from the process as it is now."""
+        return self._direct(address, size) if address >= PAGE and 0 < size < _LIMIT - address else None
+
     def u64(self, address: int) -> int:
         """An unsigned word, 0 when unmapped."""
         data = self.read(address, 8)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import struct
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from exai_ops.sem.layout import Layout
@@ -16,6 +17,8 @@ MANAGED_DICT: Final = 1 << 4
 INLINE_VALUES: Final = 1 << 2
 _TYPE_SUBCLASS: Final = 1 << 31
 _MAX_REFERENCES: Final = 1 << 32
+_TRIES: Final = 3
+_PAIR: Final = struct.Struct("<QQ")
 _UNTRACKED: Final = frozenset({"dict", "tuple", "frozenset"})  # collections that the collector may let go of
 
 
@@ -145,15 +148,25 @@ class Types:
         return self._is_linked(address) or self._may_be_untracked(address, kind)
 
     def _is_linked(self, address: int) -> bool:
-        """Whether the collector's list leads through this object and back."""
-        links = self.memory.read(address - 16, 16)
-        if links is None:
+        """Whether the collector's list leads through this object; asked again when its neighbours moved."""
+        if self._links_agree(address, self.memory.read):
+            return True
+        if not self.memory.u64(address - 16) & ~3:
             return False
-        following, back = int.from_bytes(links[:8], "little"), int.from_bytes(links[8:], "little")
+        return any(self._links_agree(address, self.memory.peek) for _ in range(_TRIES))
+
+    def _links_agree(self, address: int, read: Callable[[int, int], bytes | None]) -> bool:
+        own = address - 16
+        links = read(own, 16)
+        following, back = _PAIR.unpack(links) if links else (0, 0)
         if not following & ~3:
             return False
-        next_back = self.memory.u64((following & ~3) + 8)
-        if next_back & ~3 == address - 16:
+        after = read(following & ~3, 16)
+        next_back = _PAIR.unpack(after)[1] if after else 0
+        if next_back & ~3 == own:
+            return True
+        before = read(back & ~3, 16)
+        if before and _PAIR.unpack(before)[0] & ~3 == own:
             return True
         # During a collection this bit is set, and the link back of each holds a count instead.
         return bool(back & next_back & 2) and back < _MAX_REFERENCES
