@@ -415,7 +415,18 @@ class Machine:
             return
         self.pops(-change)
         if not ins.name.startswith(
-            ("STORE_", "DELETE_", "POP_", "END_", "GEN_START", "DICT_", "SET_", "LIST_", "MAP_")
+            (
+                "STORE_",
+                "DELETE_",
+                "POP_",
+                "END_",
+                "IMPORT_STAR",
+                "GEN_START",
+                "DICT_",
+                "SET_",
+                "LIST_",
+                "MAP_",
+            )
         ):
             self.pop()
             self.push(self.sym.unknown)

@@ -95,7 +95,7 @@ class Program:
 
 
 def describe(version: str, source: str, run: str = "") -> Program:
-    """Functions of a source, as compiled; with ``run``, as they are after that has run (``told`` comes back)."""
+    """Functions of a source as compiled; with ``run``, as they are after that (``told`` comes back)."""
     done = subprocess.run(
         [INTERPRETERS[version], "-I", "-S", "-c", DESCRIBE], input=json.dumps({"source": source, "run": run}),
         capture_output=True, text=True, check=False, timeout=60,

@@ -161,7 +161,7 @@ TRACED = """
 import sys
 mon = sys.monitoring
 mon.use_tool_id(2, 'x')
-every = mon.events.PY_START | mon.events.PY_RETURN | mon.events.PY_YIELD | mon.events.PY_RESUME | mon.events.CALL
+every = mon.events.PY_START | mon.events.PY_RETURN | mon.events.PY_YIELD | mon.events.CALL
 mon.set_events(2, every | mon.events.BRANCH | mon.events.JUMP)
 """
 
@@ -228,7 +228,7 @@ def test_what_is_handed_over(version: str) -> None:
     assert (
         ("global:functools", "attr:partial", "call"),
         ("global:AsyncExitStack", "call", "entered", "attr:callback"),
-    ) in said("pass")  # noqa: E501
+    ) in said("pass")
     (call,) = [event for event in flow.events if event.path == lease[:2]]
     assert (call.kind, call.args, call.keywords) == ("call", (("local:key",), ("const:2",)), ("size",))
     (item,) = [event for event in flow.events if event.kind == "store_item"]

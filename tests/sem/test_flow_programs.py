@@ -57,7 +57,7 @@ def legal(block: Block, loop: bool = False) -> Block:
             out.append(("work",))
         elif word == "except":
             out.append((word, rest[0], [("work",), *legal(rest[1], loop)], legal(rest[2], loop)))
-        elif word == "finally":  # a loop's way out of a finally would be a warning, and so would return
+        elif word == "finally":  # no way out of a finally but its end
             out.append((word, [("work",), *legal(rest[0], loop)], calm(legal(rest[1], False))))
         else:
             out.append((word, *(legal(inner, loop or word in {"while", "for"}) for inner in rest)))
@@ -122,7 +122,7 @@ def render(block: Block, depth: int) -> list[str]:
 
 @dataclass(frozen=True)
 class State:
-    """Of one run: permits held by calls and blocks, the sum of all; since the mark, the sum and the most given."""
+    """Of one run: permits held by calls and blocks, the sum; since the mark, the sum and the most given."""
 
     held: int = 0
     blocks: int = 0
