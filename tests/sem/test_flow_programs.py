@@ -73,7 +73,7 @@ def calm(block: Block) -> Block:
 
 
 def marked(block: Block, number: int) -> Block:
-    """With one mark, before the number-th statement that is not in a finally; at the end when there are fewer."""
+    """With one mark before the number-th statement outside of a finally, at the end when there are fewer."""
     left = [number]
 
     def walk(some: Block) -> Block:
@@ -113,7 +113,7 @@ def render(block: Block, depth: int) -> list[str]:
             lines += [f"{pad}try:", *render(rest[1], depth + 1)]
             lines += [f"{pad}except {rest[0]}:", *render(rest[2], depth + 1)]
         else:
-            lines.append(pad + TEXT.get(word, word))
+            lines.append(pad + str(TEXT.get(word, word)))
     return lines
 
 
