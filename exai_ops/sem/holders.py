@@ -47,6 +47,8 @@ _FIELDS: Final = {
         "fut_callbacks": "slot:callbacks",
     },
 }
+_MOST_DEAD: Final = 64
+_MAX_REFERENCES: Final = 1 << 32
 _GENERATORS: Final = frozenset({"coroutine", "generator", "async_generator"})
 
 
@@ -95,9 +97,17 @@ class Holders:
         types = self._types or Search(objects.types())
         self._types = types
         words = np.frombuffer(before, dtype=np.uint64)
-        for index in types.hits(words)[::-1].tolist():
+        dead = 0
+        at = types.hits(words)
+        at = at[at > 0]
+        references = words[at - 1]
+        at = at[(references > 0) & (references < _MAX_REFERENCES)]  # what was let go of has none
+        for index in at[::-1].tolist():
             candidate: int = place - len(before) + 8 * (index - 1)
             if not objects.is_live(candidate):
+                dead += 1
+                if dead > _MOST_DEAD:
+                    return 0  # memory that was let go of
                 continue
             if place < candidate + self._extent(candidate):
                 return candidate
