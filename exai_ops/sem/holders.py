@@ -11,7 +11,7 @@ from exai_ops.sem.types import HAVE_GC, INLINE_VALUES
 if TYPE_CHECKING:
     from exai_ops.sem.objects import Objects
 
-_LOOK_BACK: Final = (1 << 10, 1 << 13, 1 << 16, 1 << 19)
+_LOOK_BACK: Final = (256, 2048, 8192)  # bytes; no object that is one block is larger, but for few tuples
 _FIELDS: Final = {
     "cell": {"cell_ref": "cell"},
     "method": {"m_self": "self", "m_func": "slot:__func__"},
