@@ -1,0 +1,49 @@
+"""An upload's opening is cut by wait_for after it took the permit: the caller never learns that it holds one."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from claim import live, row
+
+
+class Uploads:
+    def __init__(self, limit: int, slow: set[str]) -> None:
+        self._permits = asyncio.BoundedSemaphore(limit)
+        self._slow = slow
+        self.open_files: list[str] = []
+
+    async def _open(self, name: str) -> str:
+        await self._permits.acquire()
+        await self._handshake(name)
+        self.open_files.append(name)
+        return name
+
+    async def _handshake(self, name: str) -> None:
+        await asyncio.sleep(60 if name in self._slow else 0)
+
+    async def send(self, name: str, body: bytes) -> int:
+        try:
+            upload = await asyncio.wait_for(self._open(name), 0.02)
+        except (asyncio.TimeoutError, TimeoutError):
+            return 504
+        try:
+            await asyncio.sleep(len(body) / 1e6)
+            return 201
+        finally:
+            self.open_files.remove(upload)
+            self._permits.release()
+
+
+async def main() -> None:
+    uploads = Uploads(4, slow={"b.iso", "d.iso"})
+    names = ("a.iso", "b.iso", "c.iso", "d.iso", "e.iso")
+    codes = await asyncio.gather(*(uploads.send(name, b"x" * 100) for name in names))
+    lost = codes.count(504)
+    await live(row(uploads._permits, "Uploads._permits", 4, "leaked", count=lost))
+
+
+asyncio.run(main())
