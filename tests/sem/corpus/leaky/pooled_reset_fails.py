@@ -33,11 +33,11 @@ class Database:
         self.opened = 0
 
     async def run(self, sql: str) -> int:
-        async_session = await self._enter()
+        session = await self._enter()
         try:
-            return await async_session.execute(sql)
+            return await session.execute(sql)
         finally:
-            await async_session.reset()
+            await session.reset()
             self.gate.release()
 
     async def _enter(self) -> Session:
