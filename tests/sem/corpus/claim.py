@@ -13,12 +13,12 @@ import os
 import select
 import sys
 import threading
-from typing import Any, Union
+from typing import Any
 
 LIFE_S = 120.0
 TRUTH_CHANGED = 3  # exit code of a program that did not keep what it claimed
 
-AnySemaphore = Union[asyncio.Semaphore, threading.Semaphore]  # noqa: UP007  (evaluated by 3.10 too)
+AnySemaphore = asyncio.Semaphore | threading.Semaphore
 Row = dict[str, Any]
 
 
@@ -38,9 +38,9 @@ def row(
 ) -> Row:
     """One semaphore's truth.
 
-    `bound` is what the program passed; `count` is permits lost or given twice. `working`: permits go round while
-    the program lives, so value, holders and waiters are those of one moment. `counter`: its value is not bound by
-    what was passed (a signal, a limit raised on purpose).
+    `bound` is what the program passed; `count` is permits lost or given twice. `working`: permits go round
+    while the program lives, so value, holders and waiters are those of one moment. `counter`: what was passed
+    does not bound its value (a signal, a limit raised on purpose).
     """
     return {
         "id": id(sem),
@@ -62,7 +62,9 @@ def row(
 def kind_of(sem: AnySemaphore) -> str:
     """The class of the standard library that a semaphore is, or comes from."""
     if isinstance(sem, asyncio.Semaphore):
-        return "asyncio.BoundedSemaphore" if isinstance(sem, asyncio.BoundedSemaphore) else "asyncio.Semaphore"
+        return (
+            "asyncio.BoundedSemaphore" if isinstance(sem, asyncio.BoundedSemaphore) else "asyncio.Semaphore"
+        )
     bounded = isinstance(sem, threading.BoundedSemaphore)
     return "threading.BoundedSemaphore" if bounded else "threading.Semaphore"
 
@@ -90,6 +92,12 @@ def broken(claimed: Row, sem: AnySemaphore) -> str:
     return ""
 
 
+async def steady() -> None:
+    """Let every task that can run reach its wait: turns of the loop, not seconds, so that a busy machine is fine."""
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+
 def ready(*rows: Row) -> None:
     """Check the claim against the objects themselves, then say it."""
     settle(rows, "at the start")
@@ -99,7 +107,7 @@ def ready(*rows: Row) -> None:
 
 def settle(rows: tuple[Row, ...], moment: str) -> None:
     """Leave with TRUTH_CHANGED when a row does not hold at this moment."""
-    alive = {id(seen): seen for seen in gc.get_objects() if isinstance(seen, asyncio.Semaphore | threading.Semaphore)}
+    alive = {id(seen): seen for seen in gc.get_objects() if isinstance(seen, AnySemaphore)}
     for claimed in rows:
         sem = alive.get(claimed["id"])
         problem = "it is gone" if sem is None else broken(claimed, sem)

@@ -1,4 +1,4 @@
-"""The classic buffer of two semaphores: free places and filled ones, each a counter that another thread raises."""
+"""The classic buffer of two semaphores, free places and filled ones: another thread raises each."""
 
 from __future__ import annotations
 
@@ -45,7 +45,14 @@ def main() -> None:
     left = len(buffer.items)
     any_of = ("idle", "busy", "saturated")
     live_threads(
-        row(buffer.free, "Buffer.free", 8, "busy", holders=left, note="held by the items that lie in the buffer"),
+        row(
+            buffer.free,
+            "Buffer.free",
+            8,
+            "busy",
+            holders=left,
+            note="held by the items that lie in the buffer",
+        ),
         row(buffer.filled, "Buffer.filled", 0, "idle", counter=True, allowed=any_of, note="a signal"),
     )
 

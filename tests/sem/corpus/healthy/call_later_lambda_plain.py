@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from claim import live, row
 
+
 class CoolDown:
     def __init__(self, keys: list[str]) -> None:
         self._keys = asyncio.Semaphore(len(keys))

@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from claim import live, row
 
+
 class RateLimiter:
     def __init__(self, calls: int, window_s: float) -> None:
         self._calls = asyncio.BoundedSemaphore(calls)

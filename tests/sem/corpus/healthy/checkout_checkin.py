@@ -1,4 +1,4 @@
-"""A connection pool: acquire in checkout(), release in checkin(), connections in the hands of request objects."""
+"""A connection pool: acquire in checkout(), release in checkin(), connections held by request objects."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from claim import live, row
+
 
 class Connection:
     def __init__(self, number: int) -> None:

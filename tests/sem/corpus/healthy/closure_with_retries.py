@@ -1,4 +1,4 @@
-"""A limiter of closures and retries that takes one permit for each attempt and gives each back: idle in the end."""
+"""A limiter of closures and retries: a permit for each attempt, each given back. Idle in the end."""
 
 from __future__ import annotations
 

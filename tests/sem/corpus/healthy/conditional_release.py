@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from claim import live, row
+from claim import live, row, steady
+
 
 class Kitchen:
     def __init__(self) -> None:
@@ -34,7 +35,7 @@ async def main() -> None:
         asyncio.create_task(kitchen.order(dish, dish in simmering))
         for dish in ("salad", "stew", "bread", "curry", "soup")
     ]
-    await asyncio.sleep(0.01)
+    await steady()
     kitchen.delivered["soup"].set()
     await orders[-1]
     await live(row(kitchen.stoves, "Kitchen.stoves", 4, "busy", holders=len(simmering)))

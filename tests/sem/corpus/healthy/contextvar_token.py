@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from claim import live, row
+from claim import live, row, steady
 
 on_end: contextvars.ContextVar[list[Callable[[], None]]] = contextvars.ContextVar("on_end")
 
@@ -42,8 +42,9 @@ class App:
 async def main() -> None:
     app = App(4)
     requests = [asyncio.create_task(app.handle(path)) for path in ("/", "/events", "/about", "/events", "/")]
-    await asyncio.wait(requests, timeout=0.02)
+    await steady()
     await live(row(app.limit, "App.limit", 4, "busy", holders=app.serving))
+    assert requests
 
 
 asyncio.run(main())

@@ -1,4 +1,4 @@
-"""Coroutines that own a permit by argument lie in a backlog, not started: each will give its own back when it runs."""
+"""Coroutines that own a permit by argument lie in a backlog, not started; each returns its own later."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from claim import live, row
+from claim import live, row, steady
 
 
 async def deploy(service: str, permit: asyncio.Semaphore) -> None:
@@ -43,7 +43,7 @@ async def main() -> None:
     runner = asyncio.create_task(deployer.run(), name="deployer")
     await deployer.plan("gateway")
     deployer.window_open.set()
-    await asyncio.sleep(0.01)
+    await steady()
     for service in ("billing", "search", "mail"):
         await deployer.plan(service)
     await live(row(deployer.planned, "Deployer.planned", 5, "busy", holders=len(deployer.backlog)))

@@ -1,4 +1,4 @@
-"""Semaphore(0) as a signal: a producer releases for each file, the consumer, now at lunch, will take them one by one."""
+"""Semaphore(0) as a signal: a producer releases for each file, the consumer will take them later."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from claim import live, row
+from claim import live, row, steady
+
 
 class Folder:
     def __init__(self) -> None:
@@ -32,7 +33,7 @@ async def main() -> None:
     consumer = asyncio.create_task(folder.consume())
     for n in range(5):
         folder.drop(f"{n}.edi")
-    await asyncio.sleep(0.01)
+    await steady()
     await live(
         row(
             folder.arrived, "Folder.arrived", 0, "idle", counter=True, allowed=("idle", "busy", "saturated"),

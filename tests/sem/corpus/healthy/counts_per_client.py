@@ -1,4 +1,4 @@
-"""Permits noted as a number for each client: no object and no frame stands for one, and a disconnect returns them all."""
+"""Permits noted as a number for each client: no object stands for one; a disconnect returns them all."""
 
 from __future__ import annotations
 

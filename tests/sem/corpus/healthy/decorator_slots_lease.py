@@ -1,17 +1,18 @@
-"""A decorator limits calls with a lease of __slots__ in the wrapper's frame; errors pass, one call is still inside."""
+"""A decorator limits calls with a lease of __slots__ in the wrapper's frame; one call is inside."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from claim import live, row
 
-Call = Callable[[int], Awaitable[str]]
+Call = Callable[[int], Coroutine[Any, Any, str]]
 
 
 class Lease:
@@ -52,7 +53,7 @@ async def customer(key: int) -> str:
 
 
 async def main() -> None:
-    slow = asyncio.create_task(customer(7))  # type: ignore[arg-type]
+    slow = asyncio.create_task(customer(7))
     await asyncio.gather(*map(customer, range(6)), return_exceptions=True)
     await live(row(CALLS, "CALLS", 3, "busy", holders=int(not slow.done())))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from claim import live, row
 
+
 class Handle:
     def __init__(self, files: Files, path: str) -> None:
         self._files, self.path = files, path

@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from claim import live, row
 
+
 async def play(track: str) -> None:
     await asyncio.sleep(3600 if track.endswith(".flac") else 0)
 

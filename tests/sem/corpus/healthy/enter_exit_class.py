@@ -1,4 +1,4 @@
-"""A transaction class with __aenter__ and __aexit__: entered in one frame, its error path tried, all given back but one."""
+"""A transaction class with __aenter__ and __aexit__, rolled back once; one is still open."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from claim import live, row
+
 
 class Rollback(Exception):
     pass

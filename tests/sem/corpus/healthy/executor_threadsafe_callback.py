@@ -1,4 +1,4 @@
-"""Jobs in a thread pool; the pool's callback calls the loop back, which gives the permit back. Two jobs still run."""
+"""Jobs in a thread pool whose callback has the loop give the permit back. Two jobs still run."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from claim import live, row
 
+
 class Rpc:
     def __init__(self, window: int) -> None:
         self._window = asyncio.BoundedSemaphore(window)

@@ -1,4 +1,4 @@
-"""Errors kept for a report, with the frames that once held permits: every one was given back on the way out."""
+"""Errors kept for a report, with the frames that once held permits: each was given back."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from claim import live, row
+
 
 class Probe:
     def __init__(self, parallel: int) -> None:

@@ -1,4 +1,4 @@
-"""A contextmanager generator around threading's semaphore, entered by an ExitStack that a device object keeps."""
+"""A contextmanager generator around threading's semaphore, in an ExitStack that a device keeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A listener takes the permit, the task it starts gives it back: between the two, only an argument says so."""
+"""A listener takes the permit, the task it starts gives it back: only an argument links the two."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from claim import live, row
+from claim import live, row, steady
+
 
 class Listener:
     def __init__(self, sessions: int) -> None:
@@ -32,7 +33,7 @@ async def main() -> None:
     listener = Listener(6)
     for peer in ("tv-1", "phone-1", "tv-2", "phone-2", "tv-3"):
         await listener.accept(peer)
-    await asyncio.sleep(0.01)
+    await steady()
     await live(row(listener.sessions, "Listener.sessions", 6, "busy", holders=len(listener.open)))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from claim import live, row
 
+
 class Lease:
     def __init__(self, owner: str, pool: BrowserPool, expires: float) -> None:
         self.owner, self.pool, self.expires = owner, pool, expires

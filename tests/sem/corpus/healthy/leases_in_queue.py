@@ -1,4 +1,4 @@
-"""Permits lie in a queue as items until a consumer, which waits for the network, takes them out and gives them back."""
+"""Permits lie in a queue as items until a consumer, which waits for the network, gives them back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from claim import live, row
+from claim import live, row, steady
+
 
 class Outgoing:
     def __init__(self, text: str, credit: asyncio.BoundedSemaphore) -> None:
@@ -37,8 +38,17 @@ async def main() -> None:
     for n in range(4):
         await link.publish(f"price {n}")
     late = asyncio.create_task(link.publish("price 4"))
-    await asyncio.sleep(0.01)
-    await live(row(link.credit, "Link.credit", 4, "saturated", holders=link.outbox.qsize(), waiters=int(not late.done())))
+    await steady()
+    await live(
+        row(
+            link.credit,
+            "Link.credit",
+            4,
+            "saturated",
+            holders=link.outbox.qsize(),
+            waiters=int(not late.done()),
+        )
+    )
     pump.cancel()
 
 

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from claim import live, row
+from claim import live, row, steady
+
 
 class Reports:
     def __init__(self) -> None:
@@ -30,7 +31,7 @@ class Reports:
 async def main() -> None:
     reports = Reports()
     task = asyncio.create_task(reports.yearly(), name="yearly report")
-    await asyncio.sleep(0.01)
+    await steady()
     await live(row(reports._at_once, "Reports._at_once", 3, "busy", holders=len(reports.stages)))
     task.cancel()
 

@@ -1,4 +1,4 @@
-"""A permit as a named tuple with the bound method that returns it, under the job's id in a dict inside a dict."""
+"""A permit as a named tuple with the bound method that returns it, in a dict inside a dict."""
 
 from __future__ import annotations
 

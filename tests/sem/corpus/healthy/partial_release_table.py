@@ -1,4 +1,4 @@
-"""functools.partial objects in a table of clean-ups: each will give a permit back when its ticket is closed."""
+"""functools.partial objects in a table of clean-ups: each gives a permit back at its ticket's end."""
 
 from __future__ import annotations
 

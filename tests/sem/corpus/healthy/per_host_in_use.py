@@ -27,7 +27,10 @@ class Fetcher:
 
 async def main() -> None:
     fetcher = Fetcher()
-    plan = [("mirror.example", f"/{n}.iso") for n in range(5)] + [("lab.example", "/x.iso"), ("www.example", "/")]
+    plan = [("mirror.example", f"/{n}.iso") for n in range(5)] + [
+        ("lab.example", "/x.iso"),
+        ("www.example", "/"),
+    ]
     tasks = [asyncio.create_task(fetcher.get(host, path)) for host, path in plan]
     await asyncio.wait(tasks, timeout=0.02)
     hosts = fetcher.hosts

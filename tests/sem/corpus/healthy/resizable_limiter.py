@@ -1,4 +1,4 @@
-"""A limiter that an operator resized from 4 to 9: more releases than acquires, on purpose, and it records its limit."""
+"""A limiter resized from 4 to 9: more releases than acquires, on purpose, and it records its limit."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from claim import live, row
+
 
 class ResizableLimiter:
     def __init__(self, limit: int) -> None:

@@ -1,4 +1,4 @@
-"""wait_for(shield(acquire)): who gives up leaves a callback that returns the permit when it comes after all."""
+"""wait_for(shield(acquire)): who gives up leaves a callback that returns the permit when it comes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from claim import live, row
+from claim import live, row, steady
+
 
 class Camera:
     def __init__(self) -> None:
@@ -21,7 +22,7 @@ class Camera:
             self.viewers.release()
 
     async def try_enter(self, patience_s: float) -> bool:
-        acquiring: asyncio.Task[bool] = asyncio.ensure_future(self.viewers.acquire())  # type: ignore[assignment]
+        acquiring: asyncio.Task[bool] = asyncio.ensure_future(self.viewers.acquire())
         try:
             await asyncio.wait_for(asyncio.shield(acquiring), patience_s)
         except (asyncio.TimeoutError, TimeoutError):
@@ -42,7 +43,7 @@ class Camera:
 async def main() -> None:
     camera, over, never = Camera(), asyncio.Event(), asyncio.Event()
     first = [asyncio.create_task(camera.watch(until, 5)) for until in (over, over, never)]
-    await asyncio.sleep(0.005)
+    await steady()
     await asyncio.gather(*(camera.watch(over, 0.01) for _ in range(2)))
     over.set()
     await asyncio.gather(*first[:2])

@@ -1,4 +1,4 @@
-"""The other way: an operator shrank a limiter from 8 to 5 by taking three permits out for good, and it records its limit."""
+"""A limiter shrunk from 8 to 5: three permits taken out until it grows, and it records its limit."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from claim import live, row
+
 
 class Throttle:
     def __init__(self, limit: int) -> None:

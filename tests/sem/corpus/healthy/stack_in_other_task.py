@@ -1,4 +1,4 @@
-"""The permit is taken by a handshake task that has ended; the exit stack that returns it lives in the pump's frame."""
+"""A handshake task that has ended took the permit; the stack that returns it is in the pump's frame."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from claim import live, row
+from claim import live, row, steady
 
 
 class Relay:
@@ -36,8 +36,9 @@ class Relay:
 async def main() -> None:
     relay = Relay(5)
     pumps = [relay.connect(f"10.0.0.{n}", seconds) for n, seconds in enumerate((3600, 0, 3600, 0))]
-    await asyncio.wait(pumps, timeout=0.02)
+    await steady()
     await live(row(relay._circuits, "Relay._circuits", 5, "busy", holders=relay.pumping))
+    assert pumps
 
 
 asyncio.run(main())

@@ -1,4 +1,4 @@
-"""Steady traffic over a bounded limit: permits taken and given all the time, errors and cancellations among them."""
+"""Steady traffic: permits taken and given all the time, with errors, timeouts and cancellations."""
 
 from __future__ import annotations
 

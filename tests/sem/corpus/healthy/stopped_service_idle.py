@@ -1,4 +1,4 @@
-"""A service after a hard stop: its tasks were cancelled at every point of their work, and every permit came back."""
+"""A service after hard stops: tasks cancelled at every point of their work, all permits back."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from claim import live, row
+
 
 class Service:
     def __init__(self, limit: int) -> None:

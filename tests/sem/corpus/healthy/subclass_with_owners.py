@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from claim import live, row
 
+
 class OwnedSemaphore(asyncio.BoundedSemaphore):
     def __init__(self, value: int) -> None:
         super().__init__(value)

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from claim import live, row
+from claim import live, row, steady
+
 
 class Importer:
     def __init__(self, parallel: int) -> None:
@@ -39,9 +40,7 @@ class Importer:
 async def main() -> None:
     importer = Importer(3)
     job = asyncio.create_task(importer.run(["small-1", "bad-1", "big-1", "bad-2", "small-2", "big-2"]))
-    while len(importer.inside) != 2 or len(importer.failed) != 2:
-        await asyncio.sleep(0.001)
-    await asyncio.sleep(0.01)
+    await steady()
     await live(row(importer.parallel, "Importer.parallel", 3, "busy", holders=len(importer.inside)))
     job.cancel()
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from claim import live, row
+from claim import live, row, steady
 
 WIDTH = 50
 
@@ -30,9 +30,10 @@ class Crawler:
 async def main() -> None:
     crawler = Crawler()
     visits = [asyncio.create_task(crawler.visit(n), name=f"visit {n}") for n in range(3000)]
-    done, pending = await asyncio.wait(visits, timeout=0.3)
+    await steady()
+    pending = [visit for visit in visits if not visit.done()]
     waiting = len(pending) - crawler.inside
-    assert len(done) == WIDTH
+    assert len(visits) - len(pending) == WIDTH
     await live(row(crawler.gate, "Crawler.gate", WIDTH, "saturated", holders=crawler.inside, waiters=waiting))
 
 

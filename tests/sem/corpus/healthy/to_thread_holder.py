@@ -1,4 +1,4 @@
-"""Tasks hold the permit over to_thread(): the coroutine waits on a future, the work sits in another thread."""
+"""Tasks hold the permit over to_thread(): the coroutine waits, the work sits in another thread."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from claim import live, row
 
+
 class Checkout:
     def __init__(self) -> None:
         self.seats = asyncio.BoundedSemaphore(5)

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from claim import live, row
+from claim import live, row, steady
 
 
 class Shard:
@@ -38,10 +38,17 @@ async def main() -> None:
     ).start()
     here = asyncio.create_task(east.serve([3600, 0, 3600, 3600, 0], threading.Event()))
     await asyncio.get_running_loop().run_in_executor(None, steady.wait)
-    await asyncio.sleep(0.02)
+    await steady()
     await live(
         row(east.limit, "Shard.limit (east)", 4, "busy", holders=east.inside),
-        row(west.limit, "Shard.limit (west)", 2, "saturated", holders=west.inside, allowed=("busy", "saturated")),
+        row(
+            west.limit,
+            "Shard.limit (west)",
+            2,
+            "saturated",
+            holders=west.inside,
+            allowed=("busy", "saturated"),
+        ),
     )
     here.cancel()
 

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from claim import live, row
+from claim import live, row, steady
+
 
 class Exchange:
     def __init__(self) -> None:
@@ -32,7 +33,7 @@ class Exchange:
 async def main() -> None:
     exchange, hang_up = Exchange(), asyncio.Event()
     first = [asyncio.create_task(exchange.call(f"first {n}", 60, hang_up)) for n in range(2)]
-    await asyncio.sleep(0.005)
+    await steady()
     patient = asyncio.create_task(exchange.call("patient", 3600, hang_up))
     hasty = [asyncio.create_task(exchange.call(f"hasty {n}", 0.01, hang_up)) for n in range(6)]
     await asyncio.gather(*hasty)

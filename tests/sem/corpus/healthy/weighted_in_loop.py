@@ -1,4 +1,4 @@
-"""One frame takes several permits in a loop, as many as its job weighs, and gives them all back at its end."""
+"""One frame takes several permits in a loop, as its job weighs, and gives them all back at its end."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from claim import live, row
+
 
 class Encoder:
     def __init__(self, cores: int) -> None:

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from claim import live, row
+from claim import live, row, steady
+
 
 class SharedLock:
     def __init__(self, readers: int) -> None:
@@ -35,9 +36,9 @@ async def main() -> None:
     lock, written = SharedLock(8), asyncio.Event()
     await asyncio.gather(*(lock.read() for _ in range(20)))
     writer = asyncio.create_task(lock.write(written), name="writer")
-    await asyncio.sleep(0.01)
+    await steady()
     late = [asyncio.create_task(lock.read()) for _ in range(3)]
-    await asyncio.sleep(0.01)
+    await steady()
     waiting = sum(not task.done() for task in late)
     await live(row(lock._permits, "SharedLock._permits", 8, "saturated", holders=8, waiters=waiting))
     writer.cancel()

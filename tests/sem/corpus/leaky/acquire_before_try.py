@@ -1,4 +1,4 @@
-"""An API client signs the request between acquire and try; an expired key loses permits while others are in use."""
+"""An API client signs the request between acquire and try: an expired key loses permits."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from claim import live, row
+
 
 class ExpiredKey(Exception):
     pass

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from claim import live, row
+from claim import live, row, steady
 
 
 class BadRow(ValueError):
@@ -49,7 +49,7 @@ async def main() -> None:
     for line in lines:
         await importer.load_or_note(line)
     later = [asyncio.create_task(importer.load_or_note(f"k{n},v")) for n in range(4)]
-    await asyncio.sleep(0.01)
+    await steady()
     lost, waiting = len(importer.bad), sum(not task.done() for task in later)
     await live(row(importer.writers, "BatchImporter.writers", 5, "leaked", count=lost, waiters=waiting))
 

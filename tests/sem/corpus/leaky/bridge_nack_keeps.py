@@ -1,4 +1,4 @@
-"""A pub/sub bridge: one permit for each unacknowledged message; nack puts the message back and keeps the permit."""
+"""A pub/sub bridge: a permit for each unacknowledged message; nack queues it again and keeps the permit."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from claim import live, row
+
 
 class Bridge:
     def __init__(self, prefetch: int) -> None:

@@ -1,4 +1,4 @@
-"""A cache filler under traffic: at the start three callers raced, and the last found the value there and left with its permit."""
+"""A cache filler under traffic: a racing caller found the value there and left with its permit."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from claim import live, row
+
 
 class CacheFiller:
     def __init__(self, origin_calls: int) -> None:
@@ -40,7 +41,9 @@ async def refresh(filler: CacheFiller, key: str) -> None:
 
 async def main() -> None:
     filler = CacheFiller(2)
-    await asyncio.gather(*(filler.get("home") for _ in range(3)))  # the third waits, then finds the value there
+    await asyncio.gather(
+        *(filler.get("home") for _ in range(3))
+    )  # the third waits, then finds the value there
     readers = [asyncio.create_task(refresh(filler, f"page-{n}")) for n in range(3)]
     await asyncio.sleep(0.01)
     await live(row(filler._origin, "CacheFiller._origin", 2, "leaked", count=filler.raced, working=True))

@@ -1,4 +1,4 @@
-"""A dispatcher takes the permit, a worker task gives it back: a task cancelled before its first step never does."""
+"""A dispatcher takes the permit, its task gives it back: not if cancelled before its first step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from claim import live, row
+from claim import live, row, steady
 
 
 class Dispatcher:
@@ -42,7 +42,7 @@ async def main() -> None:
         await dispatcher.submit(name)
         dispatcher.abort(name)  # has not begun: nothing of it ever runs
         lost += 1
-    await asyncio.sleep(0.01)
+    await steady()
     held = len(dispatcher.tasks)
     await live(row(dispatcher._free, "Dispatcher._free", 6, "leaked", count=lost, holders=held))
 

@@ -1,4 +1,4 @@
-"""A bounded executor takes the permit at submit and gives it back inside the job: jobs cancelled in the queue keep theirs."""
+"""A bounded executor gives the permit back inside the job: jobs cancelled in the queue keep theirs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,14 @@ def main() -> None:
     mails = [executor.submit(lambda: None) for _ in range(4)]
     cancelled = sum(mail.cancel() for mail in mails)
     live_threads(
-        row(executor._room, "BoundedExecutor._room", 6, "leaked", count=cancelled, holders=int(exporting.running()))
+        row(
+            executor._room,
+            "BoundedExecutor._room",
+            6,
+            "leaked",
+            count=cancelled,
+            holders=int(exporting.running()),
+        )
     )
 
 

@@ -1,4 +1,4 @@
-"""A gateway under steady traffic: two permits went with cancelled clients early on, the rest go round all the time."""
+"""A gateway under steady traffic: two permits went with cancelled clients, the rest go round."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ async def main() -> None:
         gateway.aborted += 1
     clients = [asyncio.create_task(client(gateway, n)) for n in range(4)]
     await asyncio.sleep(0.02)
-    await live(row(gateway._upstreams, "Gateway._upstreams", 7, "leaked", count=gateway.aborted, working=True))
+    await live(
+        row(gateway._upstreams, "Gateway._upstreams", 7, "leaked", count=gateway.aborted, working=True)
+    )
     assert clients
 
 

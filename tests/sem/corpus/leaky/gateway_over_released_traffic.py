@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from claim import live, row
 
+
 class Gateway:
     def __init__(self, upstreams: int) -> None:
         self._upstreams = asyncio.Semaphore(upstreams)
@@ -39,7 +40,9 @@ async def main() -> None:
     clients = [asyncio.create_task(client(gateway, n)) for n in range(8)]
     await asyncio.sleep(0.02)
     await live(
-        row(gateway._upstreams, "Gateway._upstreams", 3, "over-released", count=gateway.rejected, working=True),
+        row(
+            gateway._upstreams, "Gateway._upstreams", 3, "over-released", count=gateway.rejected, working=True
+        ),
     )
     assert clients
 

@@ -1,4 +1,4 @@
-"""gather(return_exceptions=True): the errors are kept for a report, and with them the dead frames that took permits."""
+"""gather(return_exceptions=True) keeps errors, and with them the dead frames that took permits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A websocket hub gives a seat back in on_close only if the client is still listed; kick() took it off the list."""
+"""A websocket hub gives a seat back only if the client is still listed; kick() took it off the list."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from claim import live, row
+from claim import live, row, steady
+
 
 class Client:
     def __init__(self, name: str) -> None:
@@ -47,7 +48,7 @@ async def main() -> None:
     hub.kick("spam-1")
     hub.kick("spam-2")
     hub._clients["eve"].closed.set()  # leaves by itself
-    await asyncio.sleep(0.01)
+    await steady()
     held = len(hub._clients)
     await live(row(hub._seats, "Hub._seats", 8, "leaked", count=hub.kicked, holders=held))
     assert tasks

@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from claim import live, row
 
+
 class Lease:
     def __init__(self, pool: LeasePool, group: str) -> None:
         self.pool, self.group = pool, group

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from claim import live, row
+from claim import live, row, steady
 
 PER_HOST = 2
 
@@ -42,10 +42,17 @@ async def main() -> None:
     await downloader.get("new.example", "/c")
     streams = [asyncio.create_task(downloader.get("radio.example", "/stream"))]
     blocked = [asyncio.create_task(downloader.get("old.example", f"/{n}")) for n in range(3)]
-    await asyncio.sleep(0.01)
+    await steady()
     hosts = downloader.hosts
     await live(
-        row(hosts["old.example"], "Downloader.hosts['old.example']", 2, "leaked", count=2, waiters=len(blocked)),
+        row(
+            hosts["old.example"],
+            "Downloader.hosts['old.example']",
+            2,
+            "leaked",
+            count=2,
+            waiters=len(blocked),
+        ),
         row(hosts["new.example"], "Downloader.hosts['new.example']", 2, "idle"),
         row(hosts["radio.example"], "Downloader.hosts['radio.example']", 2, "busy", holders=len(streams)),
     )

@@ -1,4 +1,4 @@
-"""A plain semaphore in a pool's subclass: resetting a connection may fail in the finally, one line before the release."""
+"""A session's reset may fail in the finally, one line before the release."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from claim import live, row
+
 
 class BrokenPipe(ConnectionError):
     pass

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from claim import live, row
+from claim import live, row, steady
+
 
 class PrintServer:
     def __init__(self, printers: int) -> None:
@@ -31,6 +32,7 @@ async def main() -> None:
     stuck = [asyncio.create_task(server.print_page(paper, 5)) for _ in range(2)]
     await asyncio.sleep(0)
     await server.print_page(paper, 0.01)
+    await steady()
     held = sum(not task.done() for task in stuck)
     await live(
         row(server.printers, "PrintServer.printers", 2, "over-released", count=server.timeouts, holders=held),

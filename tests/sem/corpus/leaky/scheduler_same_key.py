@@ -1,4 +1,4 @@
-"""A scheduler keeps each job's permit under the job's name; a second job of that name overwrites the first."""
+"""A scheduler keeps permits under the job's name; a second job of that name overwrites the first."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from claim import live, row
+
 
 class Permit:
     def __init__(self, sem: asyncio.Semaphore) -> None:

@@ -1,4 +1,4 @@
-"""wait_for(shield(acquire())): the caller gives up, the shielded acquire goes on and takes a permit for nobody."""
+"""wait_for(shield(acquire())): the caller gives up, the acquire goes on and takes one for nobody."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from claim import live, row
+from claim import live, row, steady
+
 
 class Camera:
     def __init__(self) -> None:
@@ -38,7 +39,7 @@ async def main() -> None:
     await asyncio.gather(*late)
     over.set()
     await asyncio.gather(*first)
-    await asyncio.sleep(0.01)
+    await steady()
     await live(row(camera.viewers, "Camera.viewers", 3, "leaked", count=camera.gave_up))
 
 

@@ -1,4 +1,4 @@
-"""An iterator class takes a permit when a stream begins and gives it back at its end; a reader that breaks off never gets there."""
+"""An iterator class returns its permit at the end of the stream; a reader that breaks off loses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fire-and-forget: nothing refers to a task that waits for a reply, so the collector ends it with its permit."""
+"""Fire-and-forget: nothing refers to a task that waits, so the collector ends it with its permit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from claim import live, row
+from claim import live, row, steady
 
 
 class Rpc:
@@ -38,12 +38,12 @@ async def main() -> None:
     asked = [rpc.ask(1), rpc.ask(2)]
     rpc.notify(3)
     rpc.notify(4)
-    await asyncio.sleep(0.01)
+    await steady()
     rpc.replies.pop(1).set_result("pong")
     await asked[0]
     asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
     gc.collect()
-    await asyncio.sleep(0.01)
+    await steady()
     held = len(rpc.replies)
     await live(row(rpc.window, "Rpc.window", 6, "leaked", count=rpc.sent - 1 - held, holders=held))
 

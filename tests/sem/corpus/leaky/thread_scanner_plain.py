@@ -1,4 +1,4 @@
-"""Port scanner threads with a plain semaphore: a host that refuses raises past the release; two scans still go on."""
+"""Port scanner threads: a host that refuses raises past the release; two scans still go on."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def main() -> None:
     for thread in failing:
         thread.join()
     silent = socket.create_server(("127.0.0.1", 0))
-    waiting = [threading.Thread(target=scan, args=(silent.getsockname(), refused), daemon=True) for _ in range(2)]
+    waiting = [
+        threading.Thread(target=scan, args=(silent.getsockname(), refused), daemon=True) for _ in range(2)
+    ]
     for thread in waiting:
         thread.start()
     peers = [silent.accept() for _ in waiting]  # connected: each holds its permit and waits for a greeting

@@ -1,4 +1,4 @@
-"""A log shipper: each batch in flight has a permit; when the queue is full the batch is dropped, permit and all."""
+"""A log shipper: each batch has a permit; when the queue is full the batch is dropped, permit and all."""
 
 from __future__ import annotations
 

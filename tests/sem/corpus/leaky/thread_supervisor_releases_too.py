@@ -1,4 +1,4 @@
-"""A supervisor gives back the permits of workers that it believes dead; they were slow, and give them back too."""
+"""A supervisor gives back the permits of slow workers that it takes for dead; so do they."""
 
 from __future__ import annotations
 

@@ -44,7 +44,10 @@ class Editor(threading.Thread):
 
 def main() -> None:
     licenses, work = Licenses(5), threading.Event()
-    editors = [Editor(licenses, name, name.startswith("trial"), work) for name in ("ada", "trial-1", "bob", "trial-2")]
+    editors = [
+        Editor(licenses, name, name.startswith("trial"), work)
+        for name in ("ada", "trial-1", "bob", "trial-2")
+    ]
     for editor in editors:
         editor.start()
         editor.decided.wait()

@@ -38,7 +38,7 @@ def main() -> None:
         thread.start()
     for job in ("a.txt", "b\0.txt", "c.txt", "d\0.txt", "e\0.txt", "f.txt"):
         indexer.jobs.put(job)
-    for thread in threads:
+    for _ in threads:
         indexer.jobs.put(None)
     for thread in threads:
         thread.join()

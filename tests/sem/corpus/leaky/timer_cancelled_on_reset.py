@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from claim import live, row
 
+
 class RateLimiter:
     def __init__(self, per_window: int, window_s: float) -> None:
         self._tokens = asyncio.Semaphore(per_window)
@@ -35,7 +36,9 @@ async def main() -> None:
         await limiter.wait()
     lost = limiter.reset()
     await limiter.wait()
-    await live(row(limiter._tokens, "RateLimiter._tokens", 5, "leaked", count=lost, holders=len(limiter._timers)))
+    await live(
+        row(limiter._tokens, "RateLimiter._tokens", 5, "leaked", count=lost, holders=len(limiter._timers))
+    )
 
 
 asyncio.run(main())

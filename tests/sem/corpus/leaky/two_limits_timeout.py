@@ -36,7 +36,14 @@ async def main() -> None:
     await asyncio.sleep(0)
     rest = await asyncio.gather(*(checkout.order(n, 0.01) for n in (2, 3)))
     await live(
-        row(checkout.seats, "Checkout.seats", 5, "leaked", count=rest.count("timed out"), holders=int(not first.done())),
+        row(
+            checkout.seats,
+            "Checkout.seats",
+            5,
+            "leaked",
+            count=rest.count("timed out"),
+            holders=int(not first.done()),
+        ),
         row(checkout.payments, "Checkout.payments", 1, "saturated", holders=1, allowed=("busy", "saturated")),
     )
 

@@ -1,4 +1,4 @@
-"""An upload's opening is cut by wait_for after it took the permit: the caller never learns that it holds one."""
+"""wait_for cuts an opening that already took its permit: the caller never learns that it has one."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Uploads:
     async def _handshake(self, name: str) -> None:
         await asyncio.sleep(60 if name in self._slow else 0)
 
-    async def send(self, name: str, body: bytes) -> int:
+    async def send(self, name: str, body: bytes, patience_s: float) -> int:
         try:
-            upload = await asyncio.wait_for(self._open(name), 0.02)
+            upload = await asyncio.wait_for(self._open(name), patience_s)
         except (asyncio.TimeoutError, TimeoutError):
             return 504
         try:
@@ -40,8 +40,8 @@ class Uploads:
 
 async def main() -> None:
     uploads = Uploads(4, slow={"b.iso", "d.iso"})
-    names = ("a.iso", "b.iso", "c.iso", "d.iso", "e.iso")
-    codes = await asyncio.gather(*(uploads.send(name, b"x" * 100) for name in names))
+    patience_s = {"a.iso": 60, "b.iso": 0.02, "c.iso": 60, "d.iso": 0.02, "e.iso": 60}
+    codes = await asyncio.gather(*(uploads.send(name, b"x" * 100, s) for name, s in patience_s.items()))
     lost = codes.count(504)
     await live(row(uploads._permits, "Uploads._permits", 4, "leaked", count=lost))
 

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from claim import live, row
+from claim import live, row, steady
+
 
 class Weighted:
     def __init__(self, units: int) -> None:
@@ -42,7 +43,7 @@ async def main() -> None:
     limiter, film = Weighted(10), asyncio.Event()
     small = asyncio.create_task(transcode(limiter, 3, film, 1))
     large = asyncio.create_task(transcode(limiter, 3, film, 1))
-    await asyncio.sleep(0.01)
+    await steady()
     assert not await transcode(limiter, 8, film, 0.01)
     film.set()
     await asyncio.gather(small, large)

@@ -1,6 +1,6 @@
 """A worker that lives for ever takes a permit for each message and skips duplicates without giving it back.
 
-The frame that lost the permits is alive, at the queue, and still has the line that releases one: the next message's.
+The frame that lost the permits is alive, at the queue, and has a line that releases: the next message's.
 """
 
 from __future__ import annotations
