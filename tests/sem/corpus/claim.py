@@ -93,7 +93,7 @@ def broken(claimed: Row, sem: AnySemaphore) -> str:
 
 
 async def steady() -> None:
-    """Let every task that can run reach its wait: turns of the loop, not seconds, so that a busy machine is fine."""
+    """Let every task that can run reach its wait, in turns of the loop and not in seconds."""
     for _ in range(100):
         await asyncio.sleep(0)
 

@@ -23,21 +23,21 @@ class Shard:
             await asyncio.sleep(seconds)
             self.inside -= 1
 
-    async def serve(self, seconds: list[float], steady: threading.Event) -> None:
+    async def serve(self, seconds: list[float], arrived: threading.Event) -> None:
         lookups = [asyncio.create_task(self.lookup(s), name=f"{self.name} {s}") for s in seconds]
         while self.inside + sum(task.done() for task in lookups) < len(lookups):
             await asyncio.sleep(0.001)
-        steady.set()
+        arrived.set()
         await asyncio.gather(*lookups)
 
 
 async def main() -> None:
-    east, west, steady = Shard("east", 4), Shard("west", 2), threading.Event()
+    east, west, arrived = Shard("east", 4), Shard("west", 2), threading.Event()
     threading.Thread(
-        target=asyncio.run, args=(west.serve([3600, 3600], steady),), name="west", daemon=True
+        target=asyncio.run, args=(west.serve([3600, 3600], arrived),), name="west", daemon=True
     ).start()
     here = asyncio.create_task(east.serve([3600, 0, 3600, 3600, 0], threading.Event()))
-    await asyncio.get_running_loop().run_in_executor(None, steady.wait)
+    await asyncio.get_running_loop().run_in_executor(None, arrived.wait)
     await steady()
     await live(
         row(east.limit, "Shard.limit (east)", 4, "busy", holders=east.inside),
