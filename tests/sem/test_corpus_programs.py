@@ -58,6 +58,10 @@ def problems(row: dict[str, Any]) -> list[str]:
         "idle": row["working"] or row["counter"] or row["verdict"] != "idle" or row["value"] == row["bound"],
         "saturated": row["working"] or row["verdict"] != "saturated" or row["value"] == 0,
         "busy": row["working"] or row["verdict"] != "busy" or row["holders"] > 0,
+        "full": row["working"]
+        or row["value"] > 0
+        or row["verdict"] in FAULTS
+        or "saturated" in row["allowed"],
     }
     return [name for name, good in checks.items() if not good]
 
