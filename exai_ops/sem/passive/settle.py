@@ -63,9 +63,11 @@ def _groups(
     objects = [Holder("object", name) for name in leases.values()]
     callables = {one.callable for one in callbacks}
     groups = [scheduled, objects, kept]
-    for token in _distinct(tokens):
-        if token.number and leases.keys().isdisjoint(token.items) and callables.isdisjoint(token.items):
-            groups.append([Holder("entries", token.what, permits=token.number)])
+    groups += [
+        [Holder("entries", token.what, permits=token.number)]
+        for token in _distinct(tokens)
+        if token.number and leases.keys().isdisjoint(token.items) and callables.isdisjoint(token.items)
+    ]
     return [group for group in groups if group]
 
 
@@ -75,7 +77,7 @@ def _distinct(tokens: Iterable[Token]) -> list[Token]:
 
 
 def _carriers(groups: list[list[Holder]], left: int) -> list[Holder]:
-    """The groups that account for what is left: one that does exactly, else all when they do not exceed it."""
+    """The groups that account for what is left: one that does exactly, else all when they are no more."""
     if left <= 0:
         return []
     for group in groups:
