@@ -80,12 +80,16 @@ class Target:
 
 @contextmanager
 def running(
-    python: str, source: str, *words: str, **options: Any
+    python: str, source: str, *, within: tuple[str, ...] = (), **options: Any
 ) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """A child that runs ``source``, and what it said first by ``tell``; it ends with the block."""
+    """A child that runs ``source``, and what it said first by ``tell``; it ends with the block.
+
+    Args:
+        within: A command that the interpreter is started by.
+    """
     code = "import asyncio, json, sys" + _FIRST + source
     child = subprocess.Popen(
-        [python, "-c", code, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options
+        [*within, python, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options
     )
     try:
         assert child.stdout is not None
@@ -98,9 +102,9 @@ def running(
 
 
 @contextmanager
-def target(python: str, source: str, *words: str) -> Iterator[Target]:
+def target(python: str, source: str) -> Iterator[Target]:
     """The same, opened for reading."""
-    with running(python, source, *words) as (child, known):
+    with running(python, source) as (child, known):
         process = Process.open(child.pid)
         layout = layout_of(process)
         with Memory(child.pid) as memory:

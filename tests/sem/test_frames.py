@@ -128,9 +128,10 @@ async def main():
         coroutines={n: id(t.get_coro()) for n, t in tasks.items()},
         locals={n: id(v) for n, v in stack.f_locals.items()},
         futures=[id(f) for f in futures], called=[id(c) for c in called[:1]],
-        counts=[id(number), id(fresh), id(spent)], main=threading.get_native_id(), thread=thread.native_id,
-        sem=id(sem), full=id(full), paused=id(paused), done=id(done), cancelled=id(cancelled), named=id(named),
-        lasti=stack.f_lasti, line=stack.f_lineno, code=id(stack.f_code), lock=id(lock), loop=id(loop),
+        counts=[id(number), id(fresh), id(spent)], main=threading.get_native_id(),
+        thread=thread.native_id,
+        sem=id(sem), full=id(full), paused=id(paused), done=id(done), cancelled=id(cancelled),
+        named=id(named), lasti=stack.f_lasti, line=stack.f_lineno, code=id(stack.f_code), lock=id(lock), loop=id(loop),
         acquire=id(asyncio.Semaphore.acquire.__code__),
     )
     await wait()
@@ -179,7 +180,8 @@ def test_a_task_says_what_it_is(seen: Target) -> None:
     plain = frames.task(known["tasks"]["plain"])
     assert plain is not None
     assert (plain.name, plain.waits_for) == ("plain", known["futures"][0])
-    assert frames.task(known["sem"]) is frames.future(known["sem"]) is None
+    assert frames.task(known["sem"]) is None
+    assert frames.future(known["sem"]) is None
 
 
 def test_futures(seen: Target) -> None:

@@ -204,7 +204,8 @@ def test_containers(seen: Target) -> None:
     assert objects.sequence(ids["frozen"]) == [thing]
     queue = objects.sequence(ids["queue"])
     assert (len(queue), queue.index(thing), set(queue)) == (201, 101, {thing, objects.none})
-    assert objects.sequence(thing) == objects.dict_items(thing) == []
+    assert objects.sequence(thing) == []
+    assert objects.dict_items(thing) == []
 
 
 def test_callables(seen: Target) -> None:
@@ -229,8 +230,8 @@ def test_callables(seen: Target) -> None:
     )
     assert code.cellvars == ("thing",)
     for nothing in (0, ids["thing"], ids["table"]):
-        assert objects.method(nothing) is objects.function(nothing) is objects.partial(nothing) is None
-        assert objects.code(nothing) is objects.builtin(nothing) is None
+        for ask in (objects.method, objects.function, objects.partial, objects.code, objects.builtin):
+            assert ask(nothing) is None
         assert objects.cell(nothing) == objects.weak_reference(nothing) == objects.module_dict(nothing) == 0
 
 
@@ -265,7 +266,8 @@ def test_garbage_gives_nothing_and_raises_nothing(seen: Target) -> None:
         for ask in (
             objects.attributes, objects.text, objects.integer, objects.dict_items, objects.sequence,
             objects.code, objects.function, objects.method, objects.partial, objects.kind,
-            objects.is_live, objects.builtin, frames.coroutine_frame, frames.awaits, frames.chain, frames.task, frames.future,
+            objects.is_live, objects.builtin, frames.coroutine_frame, frames.awaits, frames.chain,
+            frames.task, frames.future,
         ):  # fmt: skip
             ask(address)
 
