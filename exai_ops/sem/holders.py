@@ -73,7 +73,7 @@ class Holders:
         if not owner:
             return None
         kind = self.objects.kind(owner)
-        if kind == "frame":
+        if kind == "frame" and self.objects.layout.minor < (3, 11):
             return self._old_frame(owner, place)
         return owner, self._label(owner, kind, place - owner)
 
@@ -125,7 +125,9 @@ class Holders:
             return layout["f_localsplus"] + 8 * (len(info.locals_names) + info.stacksize) if info else size
         if name in _GENERATORS and layout.minor >= (3, 11):
             start = layout["gi_iframe"] + layout["if_localsplus"]
-            info = objects.code(memory.u64(address + layout["gi_iframe"] + layout["if_code"]))
+            info = objects.code(
+                memory.u64(address + layout["gi_iframe"] + layout["if_code"]) & ~layout["tags"]
+            )
             return start + 8 * (len(info.locals_names) + info.stacksize) if info else size
         item = memory.i64(kind + layout["tp_itemsize"])
         if item > 0:
@@ -163,11 +165,15 @@ class Holders:
             return f"offset:{offset}"
         if memory.u8(owner + layout["gi_state"]) in {1, 4}:
             return ""  # it is over
-        info = self.objects.code(memory.u64(frame + layout["if_code"]))
+        info = self.objects.code(memory.u64(frame + layout["if_code"]) & ~layout["tags"])
         count = len(info.locals_names) if info else 0
         if info and index < count:
             return f"local:{info.locals_names[index]}"
-        top = memory.i32(frame + layout["if_stacktop"])
+        if layout["if_stackpointer"] >= 0:
+            used = memory.u64(frame + layout["if_stackpointer"]) - frame - layout["if_localsplus"]
+            top = used // 8 if used > 0 else -1
+        else:
+            top = memory.i32(frame + layout["if_stacktop"])
         return f"stack:{index - count}" if top < count or index < top else ""
 
     def _old_frame(self, owner: int, place: int) -> tuple[int, str]:
