@@ -298,20 +298,33 @@ class Frames:
 
     def _new_frame(self, address: int, owner: int) -> Frame | None:
         layout, memory = self.layout, self.memory
-        info = self.objects.code(memory.u64(address + layout["if_code"]))
+        info = self.objects.code(memory.u64(address + layout["if_code"]) & ~layout["tags"])
         if info is None:
             return None
         lasti = memory.u64(address + layout["if_instr"]) - info.address - layout["co_code_adaptive"]
         if not -2 <= lasti < len(info.bytecode):
             return None
-        count, top = len(info.locals_names), memory.i32(address + layout["if_stacktop"])
+        count, top = len(info.locals_names), self._top(address)
         exact = count <= top <= count + info.stacksize
         floor = max((h.depth for h in info.handlers() if h.start <= lasti < h.end), default=0)
         start = address + layout["if_localsplus"]
-        slots = memory.words(start, top if exact else count + min(floor, info.stacksize))
+        slots = self._plain(memory.words(start, top if exact else count + min(floor, info.stacksize)))
         globals_ = memory.u64(address + layout["if_globals"])
         owner = owner or self._owner(address)
         return self._frame(info, slots, lasti=lasti, owner=owner, globals=globals_, first=start, exact=exact)
+
+    def _top(self, address: int) -> int:
+        """How many slots of a frame are in use, locals included; below that when it runs."""
+        layout, memory = self.layout, self.memory
+        if layout["if_stackpointer"] < 0:
+            return memory.i32(address + layout["if_stacktop"])
+        pointer = memory.u64(address + layout["if_stackpointer"])
+        return (pointer - address - layout["if_localsplus"]) // 8 if pointer else -1
+
+    def _plain(self, slots: list[int]) -> list[int]:
+        """References without the tags that they carry in frames since 3.14; small integers are 0."""
+        tags = self.layout["tags"]
+        return [0 if word & tags == tags else word & ~tags for word in slots] if tags else slots
 
     def _owner(self, address: int) -> int:
         """The generator or coroutine around a frame that runs, 0 for a plain call."""

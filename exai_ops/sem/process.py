@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from exai_ops.errors import CouldNotLook
 from exai_ops.sem import executable
 from exai_ops.sem.executable import NotReadable, NotSupported, ProcessGone
+from exai_ops.sem.layout import TESTED
 from exai_ops.sem.maps import Mapping, read_maps
 
 __all__ = ["NotReadable", "NotSupported", "Process", "ProcessGone", "find", "python_processes"]
@@ -88,7 +89,7 @@ class Process:
             inner_pid=status.inner_pid,
             contained=bool(root),
             libraries=tuple(_within(pid, folder) for folder in _folders(maps)),
-            notes=_notes(pid, state, status.tracer, path),
+            notes=_notes(pid, state, status.tracer, path, version),
         )
 
     def check(self) -> None:
@@ -181,8 +182,10 @@ def _status(pid: int) -> _Status:
     )
 
 
-def _notes(pid: int, state: str, tracer: int, path: str) -> tuple[str, ...]:
+def _notes(pid: int, state: str, tracer: int, path: str, version: tuple[int, int]) -> tuple[str, ...]:
     found = []
+    if version > TESTED:
+        found.append(f"CPython {version[0]}.{version[1]} is read by design, and was not tested")
     if state in {"T", "t"}:
         found.append(f"process {pid} is stopped: it is read as it stands")
     if tracer:

@@ -40,10 +40,11 @@ def find_referrers(objects: Objects, addresses: Iterable[int]) -> dict[int, list
     found: dict[int, list[Ref]] = {address: [] for address in wanted}
     if not wanted:
         return found
+    tagged = {word | 1: word for word in wanted} if objects.layout.get("tags", 0) > 0 else {}
     places = {
-        place: word
-        for word, all_places in objects.memory.find(wanted).items()
-        for place in all_places[:_MAX_PLACES]
+        place: tagged.get(word, word)
+        for word, there in objects.memory.find(wanted | tagged.keys()).items()
+        for place in there[:_MAX_PLACES]
     }
     while len(places) > _MAX_PLACES:
         places.popitem()

@@ -119,6 +119,7 @@ ANSWERS: Final[dict[str, Answer]] = {
     "code": _code,
     "frame": _frame,
     "held": _held,
+    "stack": lambda f, a: getattr(f.coroutine_frame(a), "stack", []),
     "awaits": lambda f, a: f.awaits(a),
     "task": _task,
     "name": lambda f, a: getattr(f.task(a), "name", None),
@@ -132,6 +133,7 @@ ANSWERS: Final[dict[str, Answer]] = {
 CONTAINS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "refs": lambda said, answer: all(row in said for row in answer),
     "held": lambda said, answer: answer in said,
+    "stack": lambda said, answer: answer in said,
     "local": lambda said, answer: answer in said,
     "thread": lambda said, answer: [n for n in said if n in answer] == answer,
 }

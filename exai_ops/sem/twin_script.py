@@ -1,6 +1,6 @@
 """Runs under the target's own interpreter: where each field of an object lies, found by its content.
 
-A data file for :mod:`exai_ops.sem.twin`, run with ``-I -S -E``; works unchanged on CPython 3.10 to 3.13. It
+A data file for :mod:`exai_ops.sem.twin`, run with ``-I -S -E``; works unchanged on CPython 3.10 to 3.14. It
 writes one line of JSON, ``{"layout": ..., "truth": ...}``, and lives until its standard input closes, so
 that the reader can be tried on the known objects of ``truth``.
 """
@@ -18,6 +18,7 @@ from collections import deque
 from functools import partial
 
 V = sys.version_info[:2]
+TAGS = 3 if V >= (3, 14) else 0  # bits of a reference in a frame that are not of its address
 layout = {}
 
 
@@ -58,6 +59,11 @@ def places(start, value, size, first=16, step=8):
     return [o for o in range(first, size - step + 1, step) if read(start + o) == value]
 
 
+def slots(start, value, size, first=16):
+    """Like ``places``, of a reference in a frame, which may carry a tag."""
+    return [o for o in range(first, size - 7, 8) if word(start + o) & ~TAGS == value]
+
+
 def field(name, pairs, size, first=16, step=8):
     """The first offset at which each of the objects holds its value."""
     sets = [set(places(start, value, size, first, step)) for start, value in pairs]
@@ -68,13 +74,13 @@ def field(name, pairs, size, first=16, step=8):
     return common[0]
 
 
-def pointed(name, start, size, wanted, span, first=16, bias=0):
+def pointed(name, start, size, wanted, span, first=16, bias=0, tags=0):
     """(offset of a pointer, offset behind it) so that what it points to holds the word ``wanted``."""
     for offset in range(first, size, 8):
         target = word(start + offset) + bias
         block = raw(target, span)
         for inner in range(0, len(block), 8):
-            if struct.unpack_from("<Q", block, inner)[0] == wanted:
+            if struct.unpack_from("<Q", block, inner)[0] & ~tags == wanted:
                 return offset, inner
     raise Missing(name)
 
@@ -272,18 +278,17 @@ def find_values_of_builtins():
     layout["str_ascii"] = ctypes.string_at(id(ascii_text), 80).index(b"abcdXYZ")
     layout["str_compact"] = ctypes.string_at(id(latin), 96).index(latin.encode("latin-1"))
     field("str_length", [(id(ascii_text), 7), (id(wide), 3)], 40)
-    for shift in range(8):
-        for offset in range(24, 48, 4):
-            kinds = [int32(id(s) + offset) >> shift & 7 for s in (ascii_text, latin, wide, huge)]
-            if kinds == [1, 1, 2, 4]:
-                layout["str_state"], layout["str_kind_shift"] = offset, shift
+    for offset, shift in [(o, s) for o in (32, 36) for s in range(24)]:
+        kinds = [int32(id(s) + offset) >> shift & 7 for s in (ascii_text, latin, wide, huge)]
+        if kinds == [1, 1, 2, 4] and "str_state" not in layout:
+            layout["str_state"], layout["str_kind_shift"] = offset, shift
     state = layout["str_state"]
     bits = [int32(id(s) + state) for s in (ascii_text, latin, wide, huge)]
     legacy, wide = Text("legacy-text"), Text("\u0416\u0417\u0418")
     shape = "\u0416\u0417\u0418".encode("utf-16-le")
     layout["str_any"] = next(o for o in range(40, 96, 8) if raw(word(id(wide) + o), 6) == shape)
     bits.append(int32(id(legacy) + state))
-    above = range(layout["str_kind_shift"] + 3, 16)
+    above = range(layout["str_kind_shift"] + 3, 32)
     layout["str_ascii_bit"] = next(b for b in above if [x >> b & 1 for x in bits] == [1, 0, 0, 0, 1])
     layout["str_compact_bit"] = next(b for b in above if [x >> b & 1 for x in bits] == [1, 1, 1, 1, 0])
     layout["bytes_data"] = ctypes.string_at(id(b"bytesXYZ"), 64).index(b"bytesXYZ")
@@ -465,19 +470,25 @@ def find_frames(coroutine, sem):
         first_of("f_gen", places(id(frame), id(coroutine), local))
         return
     own = sys._getframe()
-    layout["f_frame"] = pointed("f_frame", id(own), 64, id(own.f_code), 80)[0]
+    layout["f_frame"] = pointed("f_frame", id(own), 64, id(own.f_code), 80, tags=TAGS)[0]
     start = word(id(frame) + layout["f_frame"])
     layout["gi_iframe"] = start - id(coroutine)
     end = size - layout["gi_iframe"]
-    first_of("if_localsplus", places(start, id(sem), end, 0))
+    first_of("if_localsplus", slots(start, id(sem), end, 0))
     local = layout["if_localsplus"]
-    first_of("if_code", places(start, id(code), local, 0))
+    first_of("if_code", slots(start, id(code), local, 0))
     first_of("if_globals", places(start, id(frame.f_globals), local, 0))
     first_of("if_object", places(start, id(frame), local, 0))
     begin = id(code) + layout["co_code_adaptive"]
     first_of("if_instr", places(start, begin + frame.f_lasti, local, 0))
-    names = code.co_varnames + code.co_freevars
-    first_of("if_stacktop", places(start, len(names) + 2, local, layout["if_instr"] + 8, 4))
+    count = len(code.co_varnames + code.co_freevars)
+    layout["tags"] = TAGS
+    layout["if_stackpointer"] = layout["if_stacktop"] = -1
+    if V >= (3, 14):
+        low, high = start + local + 8 * count, start + local + 8 * (count + code.co_stacksize)
+        first_of("if_stackpointer", [o for o in range(0, local, 8) if low < word(start + o) <= high])
+    else:
+        first_of("if_stacktop", places(start, count + 2, local, layout["if_instr"] + 8, 4))
     kinds = dis.opmap["RESUME"]
     op = ctypes.c_uint8.from_address(begin + frame.f_lasti).value
     op = layout["opcodes"]["base"].get(op, op)
@@ -664,7 +675,10 @@ async def main():
     find_frames(coroutine, sem)
     find_generators(coroutine)
     find_tasks(loop, task, coroutine, name)
-    find_threads()
+    try:
+        find_threads()
+    except Missing:
+        layout["rt_interpreters"] = -1  # tasks can be read without
     layout["version"] = list(sys.version_info[:3])
     layout["release"] = sys.version.split()[0]
     layout["pointer"] = struct.calcsize("P")
@@ -889,7 +903,7 @@ async def tasks_truth(loop, sem, task):
         ["future", id(over), ["done", []]],
         ["instances", id(sem), [id(sem)]],
         ["refs", id(sem), [[id(coroutine), "local:sem"]]],
-        ["held", id(coroutine), [id(sem), "__aexit__"]],
+        ["held", id(coroutine), [id(sem), "__aexit__"]] if V < (3, 14) else ["stack", id(coroutine), id(sem)],
     ]
     number = walking.get_name() if V < (3, 12) else None
     if number:

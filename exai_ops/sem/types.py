@@ -16,7 +16,7 @@ HAVE_GC: Final = 1 << 14
 MANAGED_DICT: Final = 1 << 4
 INLINE_VALUES: Final = 1 << 2
 _TYPE_SUBCLASS: Final = 1 << 31
-_MAX_REFERENCES: Final = 1 << 32
+_COUNT: Final = (1 << 32) - 1  # of references; since 3.14 flags lie above
 _TRIES: Final = 3
 _PAIR: Final = struct.Struct("<QQ")
 _UNTRACKED: Final = frozenset({"dict", "tuple", "frozenset"})  # collections that the collector may let go of
@@ -37,6 +37,7 @@ class Types:
         self._types: dict[int, str] | None = None
         self._mros: dict[int, list[int]] = {}
         self._flags: dict[int, int] = {}
+        self._most = _COUNT if layout.minor < (3, 14) else (1 << 64) - 1
         self._off_name = layout["tp_name"]
         self._off_mro = layout["tp_mro"]
         self._off_items = layout["tuple_items"]
@@ -115,14 +116,14 @@ class Types:
 
         found: dict[int, list[int]] = {one: [] for one in types}
         wanted = Search(found)
-        counted = np.uint64(_MAX_REFERENCES)
+        count, most = np.uint64(_COUNT), np.uint64(self._most)
         hits: list[int] = []
         for window in self.memory.windows():
             inner = window.words[window.first : window.last]
             at = wanted.hits(inner) + window.first
             at = at[at > 0]
             references = window.words[at - 1]
-            at = at[(references > 0) & (references < counted)]
+            at = at[(references & count > 0) & (references <= most)]
             hits += (window.start + 8 * (at - 1)).tolist()
         for address in hits:
             kind = self.type_of(address)
@@ -138,7 +139,8 @@ class Types:
         return self.is_type(kind) and self._is_live_of(address, kind)
 
     def _is_live_of(self, address: int, kind: int) -> bool:
-        if not 0 < self.memory.u64(address) < _MAX_REFERENCES:
+        references = self.memory.u64(address)
+        if not references & _COUNT > 0 or references > self._most:
             return False
         flags = self.flags(kind)
         if not flags & HAVE_GC:
@@ -169,7 +171,7 @@ class Types:
         if before and _PAIR.unpack(before)[0] & ~3 == own:
             return True
         # During a collection this bit is set, and the link back of each holds a count instead.
-        return bool(back & next_back & 2) and back < _MAX_REFERENCES
+        return bool(back & next_back & 2) and back <= _COUNT
 
     def _may_be_untracked(self, address: int, kind: int) -> bool:
         if self.memory.u64(address - 16) & ~3:
