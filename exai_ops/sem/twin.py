@@ -22,6 +22,7 @@ from exai_ops.sem.layout import Layout, from_json, from_twin, to_json
 from exai_ops.sem.maps import base_of
 from exai_ops.sem.memory import Memory
 from exai_ops.sem.process import Process
+from exai_ops.settings.reading import shell
 
 SCRIPT: Final = Path(__file__).with_name("twin_script.py")
 _DEADLINE_S: Final = 20.0
@@ -59,7 +60,7 @@ def layout_of(process: Process, *, cache: Path | None = None) -> Layout:
 
 def cache_folder() -> Path:
     """Where layouts are kept."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
+    base = shell().get("XDG_CACHE_HOME", "")
     return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "exai" / "layouts"
 
 
