@@ -31,6 +31,13 @@ def check(
     verbose: Annotated[
         bool, typer.Option("--verbose", help="All holders and waiters, not five of each.")
     ] = False,
+    inject: Annotated[
+        bool,
+        typer.Option(
+            "--inject",
+            help="Where that leaves a doubt, run code of ours within the process, which pauses it.",
+        ),
+    ] = False,
     list_rules: Annotated[bool, typer.Option("--list-rules", help="Print every rule, and end.")] = False,
     explain: Annotated[str | None, typer.Option(metavar="CODE", help="Say what a code means.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of the daemon (EXAI_WS_PORT).")] = None,
@@ -45,6 +52,8 @@ def check(
         return _tell(explain)
     if every and target is not None:
         raise UsageError("--all and a process are both given", hint="give one of them")
+    if inject and target is None:
+        raise UsageError("--inject is for a process that is named", hint="exai sem check PID --inject")
     render, least = renderer(format), parse_fail_on(fail_on)
     extra: list[Finding] = []
     if target is None and not every:
@@ -53,7 +62,7 @@ def check(
         looked = [look_at_daemon(port, env_file, extra)]
     else:
         pids = _every() if target is None else processes(target)
-        looked = list(_look(pids, extra, lenient=every or len(pids) > 1))
+        looked = list(_look(pids, extra, lenient=every or len(pids) > 1, inject=inject))
     found = [one for scan, judgements in looked for one in findings(scan, judgements)] + extra
     if format == "text":
         blocks = [report.as_text(scan, said, most=None if verbose else 5) for scan, said in looked]
@@ -88,7 +97,7 @@ def _tell(code: str | None) -> int:
     raise UsageError(f"no rule is called {code}", hint="exai sem check --list-rules names them")
 
 
-def _look(pids: Sequence[int], extra: list[Finding], *, lenient: bool) -> Iterator[Looked]:
+def _look(pids: Sequence[int], extra: list[Finding], *, lenient: bool, inject: bool) -> Iterator[Looked]:
     """Each process, looked at; ``lenient`` makes a finding of one that cannot be, in place of an end."""
     from exai_ops.sem.check import look
     from exai_ops.sem.passive.scanner import PassiveScanner
@@ -96,8 +105,22 @@ def _look(pids: Sequence[int], extra: list[Finding], *, lenient: bool) -> Iterat
     for pid in pids:
         try:
             with PassiveScanner(pid) as scanner:
-                yield look(scanner)
+                looked = look(scanner)
+            yield _look_within(pid, *looked) if inject else looked
         except ExaiError as error:
             if not lenient:
                 raise
             extra.append(Finding("SEM008", Status.UNKNOWN, error.message, error.hint or "", Location()))
+
+
+def _look_within(pid: int, scan: Scan, said: list[Judgement]) -> Looked:
+    """What a look from within adds, where the one from outside leaves a doubt; says what it does first."""
+    from exai_ops.sem.check import look
+    from exai_ops.sem.inject.merge import is_open, merged
+    from exai_ops.sem.inject.scan import InjectedScanner
+
+    if not is_open(said):
+        typer.echo(f"--inject: nothing is in doubt about process {pid}, so no code is run in it", err=True)
+        return scan, said
+    with InjectedScanner(pid, say=lambda text: typer.echo(visible(text), err=True), outside=scan) as scanner:
+        return merged(scan, said, *look(scanner))

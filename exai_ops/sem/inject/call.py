@@ -24,10 +24,11 @@ from pathlib import Path
 from typing import Final
 
 from exai_ops.errors import CouldNotLook
+from exai_ops.sem.executable import NotSupported, ProcessGone, name_of
 from exai_ops.sem.inject.elf import functions
 from exai_ops.sem.inject.ptrace import Held
 from exai_ops.sem.maps import Mapping, base_of, read_maps
-from exai_ops.sem.process import NotSupported, Process, ProcessGone
+from exai_ops.sem.process import Process
 
 # Keeps flags, general registers and, by xsave, those of floating point; calls; restores; jumps to what the
 # data page, 4096 bytes on, begins with. In that page: 8 result, 16 whether it waits, 24 on the functions,
@@ -156,10 +157,7 @@ def _region(held: Held, instruction: int) -> int:
 
 
 def _addresses(process: Process, maps: list[Mapping]) -> list[int]:
-    image = process.image
-    if image == f"/proc/{process.pid}/exe":
-        image = os.readlink(image)  # noqa: PTH115 - of a namespace it is no path
-    base = base_of(maps, image.removesuffix(" (deleted)").rsplit("/", 1)[-1])
+    base = base_of(maps, name_of(process.image_name))
     try:
         with open(process.image, "rb") as file:  # noqa: PTH123 - a link of /proc, which a Path would resolve
             found, relative = functions(file, _FUNCTIONS)

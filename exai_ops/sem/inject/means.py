@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from exai_ops.errors import CouldNotLook
+from exai_ops.sem.executable import NotReadable
 from exai_ops.sem.inject.call import Call, give
 from exai_ops.sem.inject.workspace import Workspace
-from exai_ops.sem.process import NotReadable, Process
+from exai_ops.sem.process import Process
 
 PROBE: Final = Path(__file__).with_name("probe_script.py")
 REMOTE_EXEC: Final = (3, 14)
@@ -29,10 +30,10 @@ try:
             import time
             with open(answer, "r+b", buffering=0) as file:
                 file.write(b" ")
-            with open(path, encoding="ascii") as file:
+            with open(path, "rb") as file:
                 source = file.read()
             names = {"__name__": "exai_sem_probe", "SECONDS": seconds}
-            for part in source.split("\\n# ----\\n"):
+            for part in source.split(b"\\n# ----\\n"):
                 exec(compile(part, "<exai sem>", "exec"), names)
                 time.sleep(0.0005)
             names["main"](answer)

@@ -2,18 +2,20 @@
 # alone. It reads, writes one file that was made for it, and drops all it held. Between two lines of dashes is what is
 # compiled at once; no stretch of work goes on for more than SLICE_S before others may run.
 # ----
-import asyncio
-import collections
-import functools
 import gc
 import itertools
-import json
 import os
 import sys
-import threading
 import time
 import types
+from _collections import deque
+from _functools import partial
 
+# What the process has not imported it has no objects of; an import of ours would stay.
+THREADING = sys.modules.get("threading")
+TASKS = sys.modules.get("asyncio.tasks")
+TASK = (TASKS.Task,) if TASKS else ()
+HANDLE = (sys.modules["asyncio.events"].Handle,) if TASKS else ()
 SLICE_S = 0.0008
 REST_S = 0.0006
 CHUNK = 200
@@ -26,7 +28,7 @@ PLAIN = (int, str, bytes, float, bool, complex, type(None), bytearray, range)
 CONTAINERS = (dict, list, tuple, set, frozenset)
 EXITS = ("__aexit__", "__exit__")
 GIVES = ("release", "release_on_behalf_of", "release_nowait", "__aexit__", "__exit__")
-SIZED = (list, tuple, dict, set, frozenset, collections.deque)
+SIZED = (list, tuple, dict, set, frozenset, deque)
 MOST_AT_ONCE = 400
 MODULE_DICT = vars(types.ModuleType)["__dict__"].__get__
 LARGE = {}  # type -> the container that it is or derives from
@@ -93,7 +95,7 @@ class Heap:
             dict(sys.modules),
             list(sys._current_frames().values()),
             object.__subclasses__(),
-            tasks_of(None),
+            tasks_of(),
         ]
         todo += gc.get_objects(generation=0)
         todo += gc.get_objects(generation=1)
@@ -176,11 +178,11 @@ def pieces(one, base, heap):
     heap.whole = False
 
 
-def tasks_of(module):
+def tasks_of():
     """Pending and done tasks that asyncio knows, of all loops."""
     found = []
     for name in ("_scheduled_tasks", "_eager_tasks", "_all_tasks"):
-        known = getattr(asyncio.tasks, name, None)
+        known = getattr(TASKS, name, None)
         for reference in list(getattr(known, "data", None) or known or ()):
             task = reference() if callable(reference) else reference
             if task is not None:
@@ -323,7 +325,7 @@ def sort_of(kind):
     for one, sort in ((types.FunctionType, "function"), (types.MethodType, "method")):
         if kind is one:
             return sort
-    for one, sort in ((asyncio.Handle, "handle"), (asyncio.Task, "task")):
+    for one, sort in ((HANDLE, "handle"), (TASK, "task")):
         if issubclass(kind, one):
             return sort
     return ""
@@ -415,7 +417,6 @@ def running(frame):
 
 def code_of(code):
     """A code object as plain data."""
-    import base64
 
     def constant(one):
         if one is None or type(one) in (bool, str) or (type(one) is int and abs(one) < 1 << 60):
@@ -425,8 +426,8 @@ def code_of(code):
         return {"code": one.co_name} if type(one) is types.CodeType else None
 
     return {
-        "bytecode": base64.b64encode(code.co_code).decode(),
-        "exceptiontable": base64.b64encode(getattr(code, "co_exceptiontable", b"")).decode(),
+        "bytecode": code.co_code.hex(),
+        "exceptiontable": getattr(code, "co_exceptiontable", b"").hex(),
         "names": code.co_names,
         "varnames": code.co_varnames,
         "cellvars": code.co_cellvars,
@@ -462,7 +463,9 @@ class Look:
             for one in [one for one in chunk if type(one) in kinds_]:
                 self.sems[id(one)] = one
             one = None
+        self.threads = len(sys._current_frames()) - 1
         if not self.sems:
+            self.tasks = sum(not task.done() for task in tasks_of())
             return
         found = survey(self.heap, self.sems)
         self.home(found)
@@ -544,11 +547,7 @@ class Look:
                 for key in keys:
                     names.append("%s.%s.%s" % (module, label, key))
                     places[id(owner)] = ("attr", str(key), owner)
-        elif (
-            kind in CONTAINERS
-            or kind in SUSPENDED
-            or kind in (types.CellType, types.MethodType, functools.partial)
-        ):
+        elif kind in CONTAINERS or kind in SUSPENDED or kind in (types.CellType, types.MethodType, partial):
             return
         elif kind.__flags__ & (1 << 9) or not kind.__module__.startswith(("builtins", "asyncio.futures")):
             for key, value in plain(referrer).items():
@@ -563,7 +562,7 @@ def is_globals(one):
 
 def calls(self, found):
     """Suspended calls with what they have to do with each semaphore."""
-    tasks = {id(task): task for task in [*tasks_of(None), *found.tasks] if not task.done()}
+    tasks = {id(task): task for task in [*tasks_of(), *found.tasks] if not task.done()}
     seen = set()
     self.tasks = len(tasks)
     for task in tasks.values():
@@ -603,12 +602,11 @@ def add(self, name, line, stack, driven, seen):
 
 
 def running_threads(self):
-    names = {thread.ident: thread.name for thread in list(threading._active.values())}
-    mine = threading.get_ident()
+    names = {thread.ident: thread.name for thread in list(THREADING._active.values() if THREADING else ())}
+    mine = sys.modules["_thread"].get_ident()
     for ident, frame in list(sys._current_frames().items()):
         if ident == mine:
             continue
-        self.threads += 1
         line = []
         while frame is not None and len(line) < 200:
             line.append(frame)
@@ -704,7 +702,7 @@ def reached(self, held, frame_):
             if step < 2 and not is_a(
                 one, (types.ModuleType, type, types.FunctionType, types.FrameType, *SUSPENDED)
             ):
-                if not is_globals(one) and not is_a(one, asyncio.Task):
+                if not is_globals(one) and not is_a(one, TASK):
                     further += next(contents([one], self.heap))[:64]
         near = further
     return found
@@ -752,7 +750,7 @@ def carriers(self, found):
 
 def will_run(self, will, callback, how, args):
     for _ in range(4):
-        if type(callback) is not functools.partial:
+        if type(callback) is not partial:
             break
         args = (*args, *callback.args)
         callback = callback.func
@@ -836,6 +834,42 @@ def main(path):
     write(path, answer, rest)
 
 
+def encoded(one):
+    """Plain data as JSON, piece by piece."""
+    kind = type(one)
+    if kind is str:
+        yield quoted(one)
+    elif one is None or kind is bool:
+        yield "null" if one is None else "true" if one else "false"
+    elif kind in (int, float):
+        yield repr(one)
+    elif kind is dict:
+        before = "{"
+        for key, value in one.items():
+            yield before + quoted(key) + ":"
+            yield from encoded(value)
+            before = ","
+        yield "}" if one else "{}"
+    else:
+        before = "["
+        for value in one:
+            yield before
+            yield from encoded(value)
+            before = ","
+        yield "]" if one else "[]"
+
+
+def quoted(text):
+    text = str.__str__(text)[:4000]
+    if not (text.isascii() and text.isprintable()) or '"' in text or "\\" in text:
+        units = text.encode("utf-16-be", "surrogatepass")
+        pairs = [units[at] << 8 | units[at + 1] for at in range(0, len(units), 2)]
+        text = "".join(
+            chr(unit) if 31 < unit < 127 and unit not in (34, 92) else "\\u%04x" % unit for unit in pairs
+        )
+    return '"' + text + '"'
+
+
 def write(path, answer, rest):
     """Into a file that is there, and is no link, in pieces; a line's end says that it is whole."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -843,7 +877,7 @@ def write(path, answer, rest):
         left = MOST_BYTES
         rest.until = time.perf_counter() + SECONDS
         waiting = []
-        for piece in json.JSONEncoder().iterencode(answer):
+        for piece in encoded(answer):
             waiting.append(piece)
             if len(waiting) > 500:
                 data = "".join(waiting).encode()

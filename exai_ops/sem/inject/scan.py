@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Self
 
@@ -14,8 +12,10 @@ from exai_ops.sem.flow import Flow
 from exai_ops.sem.flow_model import Match
 from exai_ops.sem.flow_twin import CodeRequest, FlowTwin, Unread
 from exai_ops.sem.inject import means
+from exai_ops.sem.inject.merge import informed
 from exai_ops.sem.model import Holder, Scan, Semaphore, Site, Waiter
 from exai_ops.sem.process import Process
+from exai_ops.sem.twin import command
 
 SECONDS: Final = 30
 
@@ -26,6 +26,7 @@ class InjectedScanner:
     Args:
         pid: The process.
         say: Told what will be done before anything is.
+        outside: What a look from outside found: bounds that the source tells, for example.
         seconds: How long the probe may take there.
 
     Attributes:
@@ -36,11 +37,14 @@ class InjectedScanner:
         CouldNotLook: The process may not be looked at, or not in this way.
     """
 
-    def __init__(self, pid: int, *, say: Callable[[str], None], seconds: int = SECONDS) -> None:
+    def __init__(
+        self, pid: int, *, say: Callable[[str], None], outside: Scan | None = None, seconds: int = SECONDS
+    ) -> None:
         self._process = Process.open(pid)
         self._say = say
+        self._outside = outside
         self._seconds = seconds
-        self._twin = FlowTwin([self._process.exe])
+        self._twin = FlowTwin(command(self._process))
         self._flows: dict[str, Flow | Unread] = {}
         self._said = False
         self.held_s = 0.0
@@ -66,7 +70,7 @@ class InjectedScanner:
         notes = [f"looked at from within: its main thread was held for {self.held_s * 1000:.1f} ms"]
         if not answer["whole"]:
             notes.append("a large heap: objects that only C code or garbage refers to are not seen")
-        return Scan(
+        found = Scan(
             pid=self._process.pid,
             started_ticks=self._process.start_ticks,
             python=answer["python"],
@@ -77,6 +81,7 @@ class InjectedScanner:
             threads=answer["threads"],
             notes=(*self._process.notes, *notes),
         )
+        return found if self._outside is None else informed(found, self._outside)
 
     def _flows_of(self, codes: list[dict[str, Any]]) -> list[Flow | Unread]:
         """The flow of each code, by an interpreter of the process's own version."""
@@ -106,8 +111,8 @@ def _request(number: int, code: Mapping[str, Any]) -> CodeRequest:
         **{
             **code,
             "code_id": number,
-            "bytecode": base64.b64decode(code["bytecode"]),
-            "exceptiontable": base64.b64decode(code["exceptiontable"]),
+            "bytecode": bytes.fromhex(code["bytecode"]),
+            "exceptiontable": bytes.fromhex(code["exceptiontable"]),
         }
     )
 
@@ -214,8 +219,3 @@ def _between(
 
 def _sites(stack: Iterable[Any]) -> tuple[Site, ...]:
     return tuple(Site(file, line, function) for file, line, function in stack)
-
-
-def worth_it(counts: Counter[str]) -> bool:
-    """Whether anything is left that only a look from within might tell."""
-    return bool(counts["suspect"] or counts["unknown"])
