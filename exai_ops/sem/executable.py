@@ -49,6 +49,8 @@ def is_python(file: str) -> bool:
 def interpreter(pid: int, maps: list[Mapping], exe: str) -> str:
     """The file that holds the interpreter, as the process names it; raises NotSupported for none."""
     files = dict.fromkeys(one.file for one in maps if one.file.startswith("/"))
+    if not maps:
+        raise ProcessGone(f"process {pid} has no memory of its own: a kernel thread, or it ended just now")
     found = ""
     for file in files:
         match = _IMAGE.match(name_of(file))
@@ -90,7 +92,7 @@ def check_machine(pid: int, exe: str) -> None:
     try:
         with open(exe, "rb") as file:  # noqa: PTH123 - a link of /proc, which a Path would resolve
             head = file.read(20)
-    except OSError:
+    except PermissionError:
         raise NotReadable(f"the program of process {pid} cannot be read", hint=SUDO.format(pid)) from None
     if len(head) < 20 or head[4] != 2:
         raise NotSupported(f"process {pid} is a 32-bit program: only 64-bit CPython can be read")

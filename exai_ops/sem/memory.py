@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
+from exai_ops.sem.executable import SUDO, NotReadable, ProcessGone
 from exai_ops.sem.maps import Mapping, read_maps
 
 if TYPE_CHECKING:
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
     Words = NDArray[np.uint64]
 
 PAGE: Final = 4096
-WINDOW: Final = 16 << 20
+WINDOW: Final = 1 << 21  # small enough to stay in a cache between reading and searching
 MARGIN: Final = 256  # bytes that a window repeats of its neighbours, for what lies about a hit
 _CACHED_PAGES: Final = 16384
 _SPARSE: Final = 1 << 20  # mappings beyond this are looked up in the page map first
+_LARGE: Final = 1 << 16  # reads beyond this are not kept
 _LIMIT: Final = 1 << 47
 
 _U64: Final = struct.Struct("<Q")
@@ -47,6 +49,10 @@ class Window(NamedTuple):
 class Memory:
     """Reads of one process. Pages read once are kept until :meth:`refresh`, unless ``live`` is set.
 
+    Raises:
+        ProcessGone: There is no such process any more.
+        NotReadable: It may not be read.
+
     Attributes:
         live: Whether reads bypass the kept pages.
     """
@@ -54,7 +60,12 @@ class Memory:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.live = False
-        self._file = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._file = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+        except PermissionError:
+            raise NotReadable(f"no right to read process {pid}", hint=SUDO.format(pid)) from None
+        except OSError:
+            raise ProcessGone(f"process {pid} ended just now") from None
         self._pages: dict[int, bytes] = {}
         self._maps: list[Mapping] | None = None
         self._ranges: dict[str, list[tuple[int, int]]] = {}
@@ -79,6 +90,19 @@ class Memory:
         self._ranges.clear()
         self._maps = None
 
+    def renew(self) -> None:
+        """Read every page that is kept again, all within about a millisecond."""
+        numbers = sorted(self._pages)
+        if len(numbers) > _CACHED_PAGES // 2:
+            self.refresh()
+            return
+        kept: dict[int, bytes] = {}
+        for first, count in _runs(numbers):
+            data = self._direct(first << 12, count * PAGE)
+            if data is not None:
+                kept.update((first + n, data[n * PAGE : (n + 1) * PAGE]) for n in range(count))
+        self._pages = kept
+
     def maps(self) -> list[Mapping]:
         """The memory map, none when the process has ended."""
         if self._maps is None:
@@ -92,7 +116,7 @@ class Memory:
         """``size`` bytes, or None when a part of them is not mapped."""
         if address < PAGE or size <= 0 or address + size > _LIMIT:
             return None
-        if self.live or size > WINDOW:
+        if self.live or size > _LARGE:
             return self._direct(address, size)
         offset = address & (PAGE - 1)
         if offset + size <= PAGE:
@@ -214,6 +238,15 @@ class Memory:
             return os.preadv(self._file, [view], address)
         except (OSError, OverflowError, ValueError):
             return -1
+
+
+def _runs(numbers: list[int]) -> Iterator[tuple[int, int]]:
+    """(first, how many) of numbers in order that follow each other."""
+    start = 0
+    for at in range(1, len(numbers) + 1):
+        if at == len(numbers) or numbers[at] != numbers[at - 1] + 1:
+            yield numbers[start], at - start
+            start = at
 
 
 def _is_wanted(one: Mapping, ranges: str) -> bool:

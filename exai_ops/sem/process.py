@@ -61,27 +61,31 @@ class Process:
             raise ProcessGone(f"process {pid} has ended (a zombie): nothing of its memory is left")
         status = _status(pid)
         _check_right(pid, status.uid)
-        maps = _maps(pid, status.uid)
-        root = _root(pid)
-        exe = f"/proc/{pid}/exe"
         try:
-            path = _link(exe)
-            image = executable.interpreter(pid, maps, path)
-            inside = _within(pid, path.removesuffix(" (deleted)"))
-            image_path = executable.open_path(pid, image, path, _within(pid, image))
-            executable.check_machine(pid, exe)
-            version = executable.version(pid, image, image_path)
-            build = executable.build(exe, image_path)
+            return cls._look(pid, state, ticks, status)
+        except PermissionError:
+            raise _refusal(pid, status.uid) from None
         except OSError:
             raise ProcessGone(f"process {pid} ended just now, or is a kernel thread") from None
+
+    @classmethod
+    def _look(cls, pid: int, state: str, ticks: int, status: _Status) -> Process:
+        maps = read_maps(pid)
+        root = _root(pid)
+        exe = f"/proc/{pid}/exe"
+        path = _link(exe)
+        image = executable.interpreter(pid, maps, path)
+        image_path = executable.open_path(pid, image, path, _within(pid, image))
+        executable.check_machine(pid, exe)
+        version = executable.version(pid, image, image_path)
         return cls(
             pid=pid,
             exe=_runnable(pid, root, path),
-            path=inside,
+            path=_within(pid, path.removesuffix(" (deleted)")),
             image=image_path,
             image_name=executable.name_of(image),
             version=version,
-            build=build,
+            build=executable.build(exe, image_path),
             start_ticks=ticks,
             uid=status.uid,
             gid=status.gid,
@@ -255,18 +259,6 @@ def _scope() -> int:
         return int(_YAMA.read_text(encoding="ascii"))
     except (OSError, ValueError):
         return 0
-
-
-def _maps(pid: int, uid: int) -> list[Mapping]:
-    try:
-        found = read_maps(pid)
-    except PermissionError:
-        raise _refusal(pid, uid) from None
-    except OSError:
-        raise ProcessGone(f"process {pid} ended just now") from None
-    if not found:
-        raise ProcessGone(f"process {pid} has no memory of its own: a kernel thread, or it ended just now")
-    return found
 
 
 def _command(pid: int) -> list[str]:

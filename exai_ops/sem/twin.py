@@ -77,15 +77,10 @@ def twin(process: Process) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _check_target(process: Process, layout: Layout) -> None:
     """Raise TwinRefused when the first object of all, ``type``, is not where the layout has it."""
-    try:
-        with Memory(process.pid) as memory:
-            base = base_of(memory.maps(), layout.image)
-            kind = (base or 0) + layout.static_types["type"]
-            good = (
-                memory.u64(kind + 8) == kind and memory.text(memory.u64(kind + layout["tp_name"])) == "type"
-            )
-    except OSError:
-        good = False
+    with Memory(process.pid) as memory:
+        kind = (base_of(memory.maps(), layout.image) or 0) + layout.static_types["type"]
+        name = memory.text(memory.u64(kind + layout["tp_name"]))
+        good = memory.u64(kind + 8) == kind and name == "type"
     if not good:
         process.check()
         raise TwinRefused(f"process {process.pid} does not run the build of Python that {process.path} is")

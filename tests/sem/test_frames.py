@@ -131,7 +131,8 @@ async def main():
         counts=[id(number), id(fresh), id(spent)], main=threading.get_native_id(),
         thread=thread.native_id,
         sem=id(sem), full=id(full), paused=id(paused), done=id(done), cancelled=id(cancelled),
-        named=id(named), lasti=stack.f_lasti, line=stack.f_lineno, code=id(stack.f_code), lock=id(lock), loop=id(loop),
+        named=id(named), lasti=stack.f_lasti, line=stack.f_lineno, code=id(stack.f_code), lock=id(lock),
+        loop=id(loop),
         acquire=id(asyncio.Semaphore.acquire.__code__),
     )
     await wait()

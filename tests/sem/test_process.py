@@ -16,11 +16,12 @@ import pytest
 from exai_ops.sem import executable
 from exai_ops.sem import process as module
 from exai_ops.sem.frames import Frames
+from exai_ops.sem.layout import to_json
 from exai_ops.sem.maps import Mapping
 from exai_ops.sem.memory import Memory
 from exai_ops.sem.objects import Objects
 from exai_ops.sem.process import NotReadable, NotSupported, Process, ProcessGone, find, python_processes
-from exai_ops.sem.twin import TwinRefused, command, layout_of
+from exai_ops.sem.twin import TwinRefused, command, layout_of, twin
 
 from .targets import PYTHONS, running, target
 
@@ -94,6 +95,18 @@ def test_a_process_that_ends_is_told_from_one_that_runs() -> None:
             assert objects.referrers([known["thing"]]) == {known["thing"]: []}
         with pytest.raises(ProcessGone):
             layout_of(process)
+
+
+def test_a_process_that_ends_while_it_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(path: str) -> str:
+        raise FileNotFoundError(2, "No such file or directory", path)
+
+    with running(PYTHONS[0], WAITS) as (child, _):
+        monkeypatch.setattr(module, "_link", gone)
+        with pytest.raises(ProcessGone, match="ended just now"):
+            Process.open(child.pid)
+    with pytest.raises(ProcessGone):
+        Memory(child.pid)
 
 
 def test_an_id_that_was_given_again_is_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,6 +331,73 @@ def test_the_files_of_a_container_are_reached_through_its_root() -> None:
     assert words[0] == root + executable.loader(own.exe)
     assert words[1:] == ["--library-path", f"{root}/lib:{root}/usr/lib", own.exe]
     assert command(own) == [own.exe]
+
+
+@pytest.mark.parametrize(
+    ("me", "uid", "wanted"), [(0, 1234, 1234), (0, 0, None), (1234, 1234, None), (1234, 0, None)]
+)
+def test_the_twin_never_runs_as_root_for_another(
+    monkeypatch: pytest.MonkeyPatch, me: int, uid: int, wanted: int | None
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def refuse(words: list[str], **options: Any) -> None:
+        asked.update(options, words=words)
+        raise OSError(8, "Exec format error")
+
+    with running(PYTHONS[0], WAITS) as (child, _):
+        process = _replaced(Process.open(child.pid), uid=uid, gid=uid)
+    monkeypatch.setattr(os, "geteuid", lambda: me)
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with pytest.raises(TwinRefused, match="cannot be run"), twin(process):
+        pass
+    assert (asked.get("user"), asked.get("group")) == (wanted, wanted)
+    assert asked["env"] == {"LC_ALL": "C.UTF-8"}
+    assert asked["words"][1:4] == ["-I", "-S", "-E"]
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ('print(\'{"refused": "a free-threaded CPython"}\')', "runs a free-threaded CPython, which cannot"),
+        ('print(\'{"missing": "co_names"}\')', "co_names was not found"),
+        ("raise SystemExit('no module named x')", "says nothing: no module named x"),
+        ("print('[]')", "says nothing"),
+        ("import os; os._exit(3)", "says nothing: it ended"),
+    ],
+)
+def test_a_twin_that_cannot_say(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str, error: str
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(source, encoding="utf-8")
+    monkeypatch.setattr("exai_ops.sem.twin.SCRIPT", script)
+    with running(PYTHONS[0], WAITS) as (child, _):
+        process = Process.open(child.pid)
+        with pytest.raises((TwinRefused, NotSupported), match=error):
+            layout_of(process, cache=tmp_path)
+
+
+def test_a_twin_that_differs_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(
+        "exai_ops.sem.selfcheck.differences", lambda *_: ["text: the twin has 'a', the scan 'b'"]
+    )
+    with running(PYTHONS[0], WAITS) as (child, _):
+        process = Process.open(child.pid)
+        with pytest.raises(TwinRefused, match="reads wrong: text: the twin has 'a'"):
+            layout_of(process, cache=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_of_another_build_is_refused(tmp_path: Path) -> None:
+    with running(PYTHONS[0], WAITS) as (child, _):
+        process = Process.open(child.pid)
+        layout = layout_of(process)
+        moved = {**layout.static_types, "type": layout.static_types["dict"]}
+        other = to_json(dataclasses.replace(layout, static_types=moved))
+        (tmp_path / f"{process.build}.json").write_text(other, encoding="utf-8")
+        with pytest.raises(TwinRefused, match="does not run the build"):
+            layout_of(process, cache=tmp_path)
 
 
 def _replaced(process: Process, **fields: Any) -> Process:
