@@ -47,6 +47,11 @@ class Resolver:
         self._globals.clear()
         self._classes.clear()
 
+    def forget_objects(self) -> None:
+        """Forget what may have changed within a moment: not what classes have."""
+        self._attributes.clear()
+        self._globals.clear()
+
     def values(self, scope: Scope, path: Path) -> list[Value]:
         """What a path leads to: none when that cannot be told, several for a loop's variable."""
         if not path:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from exai_ops.sem.flow_twin import FlowTwin
 from exai_ops.sem.frames import Frames
 from exai_ops.sem.memory import Memory
-from exai_ops.sem.model import Holder, Scan, Semaphore, Waiter
+from exai_ops.sem.model import Holder, Judgement, Scan, Semaphore, Verdict, Waiter
 from exai_ops.sem.objects import Objects
 from exai_ops.sem.passive.bounds import Bound, Bounds
 from exai_ops.sem.passive.callbacks import Callback, Callbacks
@@ -26,11 +27,17 @@ from exai_ops.sem.passive.settle import settle, unexplained
 from exai_ops.sem.passive.taken import Account, Taken
 from exai_ops.sem.process import Process
 from exai_ops.sem.twin import layout_of
+from exai_ops.sem.verdict import judge
 
 _TASKS: Final = ("_asyncio.Task", "asyncio.tasks.Task")
 _CODE: Final = ("coroutine", "generator", "async_generator")
-_TRIES: Final = 12
-_SAMPLES: Final = 4
+_APART_S: Final = 0.025
+_ROUNDS: Final = 3
+_NEW_EVERY: Final = 4
+_MOST_SAMPLES: Final = 60
+_ENOUGH: Final = 12
+_MOVING_S: Final = 1.5
+_SURE: Final = 0.7
 _UNSTEADY: Final = "it changes faster than it can be read"
 
 
@@ -44,10 +51,33 @@ class _Seen:
     granted: int
     steady: bool
     holders: list[Holder] = field(default_factory=list)
+    carried: bool = False
+
+    def same(self, other: _Seen) -> bool:
+        """Whether nothing happened between two readings."""
+        mine, its = (
+            (self.primitive, self.account, self.granted),
+            (other.primitive, other.account, other.granted),
+        )
+        return mine == its
 
     def missing(self, bound: int | None) -> int | None:
         """Permits that are out."""
         return None if bound is None else bound - self.primitive.value - self.granted
+
+
+class _Kinds(NamedTuple):
+    """Types of what is looked for: semaphores with the library's class, tasks, and what has a frame."""
+
+    semaphores: Mapping[int, str]
+    tasks: frozenset[int]
+    code: frozenset[int]
+
+
+def _rank(judgement: Judgement) -> tuple[int, int]:
+    """How bad a judgement is: the lowest accuses least."""
+    worst = {Verdict.LEAKED: 3, Verdict.OVER_RELEASED: 3, Verdict.UNKNOWN: 2, Verdict.SUSPECT: 1}
+    return worst.get(judgement.verdict, 0), judgement.permits
 
 
 class PassiveScanner:
@@ -76,6 +106,8 @@ class PassiveScanner:
             cwd=_folder(pid),
         )
         self._known: dict[int, Bound] = {}
+        self._kinds = _Kinds({}, frozenset(), frozenset())
+        self._places: dict[int, set[int]] = {}
         self._tasks = 0
         self._threads = 0
 
@@ -93,14 +125,16 @@ class PassiveScanner:
         began_s = time.monotonic()
         self.objects.forget()
         self._resolver.forget()
-        types = self._primitives.types()
+        self._kinds = self._all_kinds()
+        self._places.clear()
         if not self._looked:
             self._functions.look()
             self._looked = True
-        seen = self._steady(types)
-        self._name({address: one.primitive for address, one in seen.items()})
-        self._bound(seen)
-        self._settle(seen, types)
+        first = self._sample(new=True)
+        self._name({address: one.primitive for address, one in first.items()})
+        self._bound(first)
+        seen = self._steady(first)
+        self._settle(seen)
         semaphores = tuple(self._semaphore(one) for one in seen.values())
         now_s = time.monotonic()
         return Scan(
@@ -117,31 +151,53 @@ class PassiveScanner:
 
     # Reading until it holds still
 
-    def _steady(self, types: Mapping[int, str]) -> dict[int, _Seen]:
-        """Every semaphore, read again while one changed under the reading."""
-        seen = self._sample(types)
-        for _ in range(_TRIES):
-            if all(one.steady for one in seen.values()):
-                break
-            for address, again in self._sample(types).items():
-                if address not in seen or not seen[address].steady:
-                    seen[address] = again
+    def _steady(self, first: Mapping[int, _Seen]) -> dict[int, _Seen]:
+        """A reading of every semaphore: as it stands, or for one that moves, as it mostly is."""
+        seen = dict(first)
+        time.sleep(_APART_S)
+        series = {}
+        for address, now in self._sample().items():
+            before = seen.get(address)
+            seen[address] = now
+            if before is not None and not (now.steady and now.same(before)):
+                series[address] = [before, now]
+        self._follow(series)
+        for address, some in series.items():
+            seen[address] = self._typical(some)
         return seen
 
-    def _sample(self, types: Mapping[int, str]) -> dict[int, _Seen]:
-        """Every semaphore as it is now; steady is what was the same before and after."""
-        self._memory.refresh()
-        self._resolver.forget()
-        tasks = self.objects.named(*_TASKS)
-        code = {self.objects.static[name] for name in _CODE}
-        instances = self.objects.instances({*types, *tasks, *code})
-        self._memory.refresh()
-        found = {one.address: one for one in self._primitives.read(types, instances)}
+    def _follow(self, series: dict[int, list[_Seen]]) -> None:
+        """Read what moves again and again, until most readings agree."""
+        until_s = time.monotonic() + _MOVING_S
+        moving = set(series)
+        for number in range(_MOST_SAMPLES):
+            if not moving or time.monotonic() > until_s:
+                return
+            again = self._sample(new=number % _NEW_EVERY == 0)
+            moving &= again.keys()
+            for address in list(moving):
+                series[address].append(again[address])
+                if number % _NEW_EVERY == 0 and self._mostly(series[address]) is not None:
+                    moving.discard(address)
+
+    def _sample(self, *, new: bool = False) -> dict[int, _Seen]:
+        """Every semaphore as it is now; steady is what was the same before and after.
+
+        Args:
+            new: Whether to look for objects that were not there before; else only where some have been.
+        """
+        kinds = self._kinds
+        self._resolver.forget_objects()
+        if new:
+            self._memory.refresh()
+            self._look_for_new()
+        self._memory.renew()
+        after = self._now(kinds.semaphores)
+        found = {
+            one.address: one for one in self._primitives.read(kinds.semaphores, self._at(kinds.semaphores))
+        }
         live = Live(self.objects, self._frames)
-        live.read(
-            [address for kind in tasks for address in instances.get(kind, ())],
-            [address for kind in code for address in instances.get(kind, ())],
-        )
+        live.read(self._all_at(kinds.tasks), self._all_at(kinds.code))
         self._tasks, self._threads = len(live.tasks), live.threads
         self._bounds.known = frozenset(
             call.frame.info.filename for call in live.calls if self._functions.is_own(call.frame.info)
@@ -149,18 +205,41 @@ class PassiveScanner:
         taken = Taken(self.objects, self._resolver, self._functions, found)
         taken.read(live.calls)
         self._on_stacks = taken.on_stacks
-        self._memory.refresh()
         seen = {}
         for address, one in found.items():
             waiters, granted = self._waiters(one, live)
-            after = self._again(one, types)
-            steady = after == one
+            steady = after.get(address) == one
             seen[address] = _Seen(one, taken.accounts[address], waiters, granted, steady)
         return seen
 
-    def _again(self, one: Primitive, types: Mapping[int, str]) -> Primitive | None:
-        kind = self.objects.type_of(one.address)
-        return self._primitives.again(one.address, types[kind], kind) if kind in types else None
+    def _look_for_new(self) -> None:
+        """Note where there are semaphores, tasks and calls."""
+        kinds = self._kinds
+        for kind, addresses in self.objects.instances({*kinds.semaphores, *kinds.tasks, *kinds.code}).items():
+            self._places.setdefault(kind, set()).update(addresses)
+
+    def _now(self, kinds: Mapping[int, str]) -> dict[int, Primitive]:
+        """The semaphores as they are this very moment, beside the pages that are kept."""
+        self._memory.live = True
+        try:
+            return {one.address: one for one in self._primitives.read(kinds, self._at(kinds))}
+        finally:
+            self._memory.live = False
+
+    def _at(self, kinds: Iterable[int]) -> dict[int, list[int]]:
+        """Live objects of these types, where some have been seen: allocators use a place again."""
+        objects = self.objects
+        return {
+            kind: [
+                address
+                for address in self._places.get(kind, ())
+                if objects.type_of(address) == kind and objects.is_live(address)
+            ]
+            for kind in kinds
+        }
+
+    def _all_at(self, kinds: Iterable[int]) -> list[int]:
+        return sorted(address for some in self._at(kinds).values() for address in some)
 
     def _waiters(self, one: Primitive, live: Live) -> tuple[tuple[Waiter, ...], int]:
         found, granted = [], 0
@@ -177,39 +256,56 @@ class PassiveScanner:
 
     # What is missing, and what carries it
 
-    def _settle(self, seen: Mapping[int, _Seen], types: Mapping[int, str]) -> None:
+    def _settle(self, seen: dict[int, _Seen]) -> None:
         """Give each its holders; where permits are still missing, look at objects and callbacks too."""
-        missing = {address: self._missing(one) for address, one in seen.items()}
-        for address, one in seen.items():
-            one.holders = settle(missing[address], one.account)
-        self._settle_again(seen, types)
-        open_ = {a for a, one in seen.items() if one.steady and self._unexplained(one) > 0}
-        if not open_:
-            return
-        carried, callbacks = self._carriers(open_)
-        for address in open_:
-            one = seen[address]
-            one.holders = settle(self._missing(one), one.account, carried[address], callbacks[address])
-
-    def _settle_again(self, seen: Mapping[int, _Seen], types: Mapping[int, str]) -> None:
-        """Look again at what would be accused, and keep the reading that accuses least."""
-        for _ in range(_SAMPLES):
-            doubtful = [a for a, one in seen.items() if one.steady and self._unexplained(one) != 0]
-            if not doubtful:
+        for one in seen.values():
+            one.holders = settle(self._missing(one), one.account)
+        open_ = {a for a, one in seen.items() if one.steady and self._unexplained(one) != 0}
+        for _ in range(_ROUNDS):
+            if not open_:
                 return
-            again = self._sample(types)
-            for address in doubtful:
-                new = again.get(address)
-                if new is None or not new.steady:
-                    continue
-                new.holders = settle(self._missing(new), new.account)
-                if abs(self._unexplained(new)) < abs(self._unexplained(seen[address])):
-                    self._replace(seen[address], new)
+            open_ = self._carry(seen, open_)
 
-    @staticmethod
-    def _replace(old: _Seen, new: _Seen) -> None:
-        old.primitive, old.account = new.primitive, new.account
-        old.waiters, old.granted, old.holders = new.waiters, new.granted, new.holders
+    def _carry(self, seen: Mapping[int, _Seen], some: set[int]) -> set[int]:
+        """Look for carriers of what these miss; those that moved meanwhile, and are still accused."""
+        carried, callbacks = self._carriers(some)
+        after = self._sample()
+        moved = set()
+        for address in some:
+            one = seen[address]
+            before = one.holders
+            rank = _rank(judge(self._semaphore(one)))
+            one.holders = settle(self._missing(one), one.account, carried[address], callbacks[address])
+            new = _rank(judge(self._semaphore(one)))
+            if one.carried and new > rank:
+                one.holders = before
+            one.carried = True
+            if min(new, rank)[0] and not one.same(after.get(address, one)):
+                moved.add(address)
+        return moved
+
+    def _typical(self, some: list[_Seen]) -> _Seen:
+        """One reading of many: one that misses what most of them do, else one that misses least."""
+        sure = [one for one in some if one.steady] or some
+        wanted = self._mostly(some)
+        if wanted is None:
+            return min(reversed(sure), key=lambda one: abs(self._left(one)))
+        return next(one for one in reversed(sure) if self._left(one) == wanted)
+
+    def _mostly(self, some: list[_Seen]) -> int | None:
+        """What most of enough readings miss, None when they do not agree."""
+        sure = [self._left(one) for one in some if one.steady]
+        if len(sure) < _ENOUGH:
+            return None
+        left, times = Counter(sure).most_common(1)[0]
+        return left if times > _SURE * len(sure) else None
+
+    def _left(self, one: _Seen) -> int:
+        """Permits that are out and that no call has; of an unknown bound, less by that."""
+        missing = self._missing(one)
+        if missing is None:
+            missing = -one.primitive.value - one.granted
+        return unexplained(missing, settle(missing, one.account))
 
     def _missing(self, one: _Seen) -> int | None:
         return one.missing(self._bound_of(one.primitive)[0])
@@ -264,6 +360,14 @@ class PassiveScanner:
     def _class_names(self, address: int) -> frozenset[str]:
         kinds = self.objects.mro(self.objects.type_of(address))[:-1]
         return frozenset(self.objects.type_name(kind).rpartition(".")[2] for kind in kinds)
+
+    def _all_kinds(self) -> _Kinds:
+        objects = self.objects
+        return _Kinds(
+            self._primitives.types(),
+            frozenset(objects.named(*_TASKS)),
+            frozenset(objects.static[name] for name in _CODE),
+        )
 
     def _bound_of(self, one: Primitive) -> tuple[int | None, str]:
         if one.bound is not None:
