@@ -70,12 +70,19 @@ class CodeInfo:
         return parse_exceptions(self.exceptiontable)
 
 
-def plain_bytecode(raw: bytes, opcodes: Opcodes) -> bytes:
-    """Bytecode with each specialised instruction turned back and each inline cache zero."""
+def plain_bytecode(raw: bytes, opcodes: Opcodes, replaced: bytes = b"") -> bytes:
+    """Bytecode with each specialised instruction turned back and each inline cache zero.
+
+    Args:
+        replaced: For each unit of two bytes the instruction that a tracer put its own in place of.
+    """
     found = bytearray(raw)
     offset = 0
     while offset + 1 < len(found):
-        code = opcodes.base.get(found[offset], found[offset])
+        code = found[offset]
+        if code == opcodes.lined and offset // 2 < len(replaced):
+            code = replaced[offset // 2]
+        code = opcodes.base.get(code, code)
         found[offset] = code
         caches = 2 * opcodes.caches[code]
         found[offset + 2 : offset + 2 + caches] = bytes(min(caches, max(0, len(found) - offset - 2)))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
-SCHEMA: Final = 4  # of the cached form; another number is not read
+SCHEMA: Final = 5  # of the cached form; another number is not read
 
 TESTED: Final = (3, 13)  # the newest version that the tests run on
 
@@ -28,6 +29,11 @@ class Opcodes:
     have_argument: int
     jrel: frozenset[int]
     jabs: frozenset[int]
+
+    @cached_property
+    def lined(self) -> int:
+        """The instruction that a tracer of lines puts in place of others, -1 before 3.12."""
+        return self.names.index("INSTRUMENTED_LINE") if "INSTRUMENTED_LINE" in self.names else -1
 
 
 @dataclass(frozen=True)

@@ -162,6 +162,16 @@ class Objects(Values):
     def _texts(self, address: int) -> tuple[str, ...]:
         return tuple(self.text(one) or "" for one in self.sequence(address)[:65536])
 
+    def _replaced(self, address: int, raw: bytes) -> bytes:
+        """The instructions that a tracer has replaced, one byte for each unit of the bytecode."""
+        memory, layout = self.memory, self.layout
+        if layout.get("co_monitoring") < 0 or layout.opcodes.lined not in raw[::2]:
+            return b""
+        lines = memory.u64(memory.u64(address + layout["co_monitoring"]) + layout["mon_lines"])
+        first, step, count = layout["mon_first"], layout["mon_step"], len(raw) // 2
+        data = memory.read(lines, first + step * (count - 1) + 1) if lines else None
+        return data[first::step] if data else b""
+
     def _read_code(self, address: int) -> CodeInfo | None:
         memory, layout = self.memory, self.layout
 
@@ -201,7 +211,7 @@ class Objects(Values):
             freevars=free,
             flags=memory.i32(address + layout["co_flags"]),
             stacksize=memory.i32(address + layout["co_stacksize"]),
-            bytecode=plain_bytecode(raw, layout.opcodes),
+            bytecode=plain_bytecode(raw, layout.opcodes, self._replaced(address, raw)),
             linetable=self.bytes_of(held("co_linetable")) or b"",
             exceptiontable=(self.bytes_of(held("co_exceptiontable")) or b"")
             if layout.minor >= (3, 11)

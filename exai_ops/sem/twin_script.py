@@ -402,6 +402,43 @@ def find_code():
         layout["co_code_adaptive"] = ctypes.string_at(id(code), size + 400).index(adaptive)
         layout["co_code_units"] = 16
     layout["opcodes"] = opcodes()
+    find_monitoring()
+
+
+def traced(items):
+    """Its lines are watched, which puts other instructions in the place of its own."""
+    total = 0
+    for item in items:
+        total += item
+
+    return total
+
+
+def find_monitoring():
+    """Where the instructions are that a tracer or debugger has replaced; since 3.12."""
+    layout["co_monitoring"] = -1
+    if V < (3, 12):
+        return
+    watch, tool, code = sys.monitoring, 3, traced.__code__
+    watch.use_tool_id(tool, "twin")
+    watch.set_local_events(tool, code, watch.events.LINE)
+    traced([1, 2])
+    start, size = id(code) + layout["co_code_adaptive"], len(code.co_code)
+    now, own = raw(start, size), code.co_code
+    lined = layout["opcodes"]["names"].index("INSTRUMENTED_LINE")
+    units = [i for i in range(size // 2) if now[2 * i] == lined and own[2 * i]]
+    base = layout["opcodes"]["base"]
+    shapes = [(first, step) for first in (0, 1) for step in (2, 3, 4, 5)]
+    for offset in range(16, layout["co_code_adaptive"], 8):
+        block = raw(word(id(code) + offset), 64) if units else b""
+        for inner in range(0, len(block), 8):
+            data = raw(struct.unpack_from("<Q", block, inner)[0], 5 * size)
+            for first, step in shapes if data else ():
+                kept = [data[first + step * i] for i in units]
+                if [base.get(k, k) for k in kept] == [own[2 * i] for i in units]:
+                    layout["co_monitoring"], layout["mon_lines"] = offset, inner
+                    layout["mon_first"], layout["mon_step"] = first, step
+                    return
 
 
 def opcodes():
@@ -828,7 +865,8 @@ def calls_truth():
             [id(closed.__code__), [id(closed.__closure__[0])], id(globals()), closed.__qualname__],
         ],
     ]
-    for code in (hot.__code__, spaced.__code__, marked.__code__, closed.__code__):
+    watched = (traced.__code__,) if layout["co_monitoring"] >= 0 else ()
+    for code in (*watched, hot.__code__, spaced.__code__, marked.__code__, closed.__code__):
         rows.append(["code", id(code), code_truth(code)])
     return rows
 

@@ -316,6 +316,40 @@ def test_a_process_that_changes_at_full_speed(python: str) -> None:
         assert one.child.poll() is None
 
 
+TRACED = """
+async def hold(sem, future):
+    async with sem:
+        value = await future
+    return value
+
+
+async def main():
+    loop = asyncio.get_running_loop()
+    task = asyncio.create_task(hold(asyncio.Semaphore(1), loop.create_future()))
+    await asyncio.sleep(0)
+    tell(task=id(task), code=id(hold.__code__), bytecode=hold.__code__.co_code.hex())
+    await wait()
+
+
+def trace(frame, event, argument):
+    return trace
+
+
+sys.settrace(trace)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_a_process_under_a_tracer_reads_as_its_own_code(python: str) -> None:
+    with target(python, TRACED) as one:
+        info = one.objects.code(one.known["code"])
+        assert info is not None
+        assert info.bytecode.hex() == one.known["bytecode"]
+        (frame,) = one.frames.chain(one.known["task"])
+        assert (frame.info.name, frame.line - info.firstlineno) == ("hold", 2)
+
+
 def test_an_exception_table() -> None:
     assert parse_exceptions(bytes([0x80 | 2, 5, 0x40 | 1, 3, 7])) == (Handler(4, 14, 134, 3, True),)
     assert parse_exceptions(b"") == ()

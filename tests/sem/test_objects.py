@@ -309,7 +309,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[]", "null", '{"schema": 0}', '{"schema": 4, "layout": {}}', "\ud800"]
+    "text", ["", "{}", "[]", "null", '{"schema": 0}', '{"schema": 5, "layout": {}}', "\ud800"]
 )
 def test_a_broken_layout_is_not_read(text: str) -> None:
     assert from_json(text) is None
