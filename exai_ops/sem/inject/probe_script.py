@@ -18,6 +18,8 @@ TASK = (TASKS.Task,) if TASKS else ()
 HANDLE = (sys.modules["asyncio.events"].Handle,) if TASKS else ()
 SLICE_S = 0.0008
 REST_S = 0.0006
+MOMENT_S = 0.02
+TRIES = 15
 CHUNK = 200
 SMALL_HEAP_BLOCKS = 150_000  # up to here all objects are listed at once: 3 ms
 MOST_FRAMES = 50_000
@@ -46,9 +48,12 @@ class Rest:
         self.until = until
         self.last = time.perf_counter()
         self.longest = 0.0
+        self.not_before = 0.0
 
     def __call__(self):
         now = time.perf_counter()
+        if now < self.not_before:
+            return
         if now - self.last > SLICE_S:
             self.longest = max(self.longest, now - self.last)
             if now > self.until:
@@ -58,8 +63,13 @@ class Rest:
 
 
 # ----
+def is_fragile(one):
+    """Whether its end runs code of the program, which its own thread should run."""
+    return (type(one) in SUSPENDED and frame_of(one) is not None) or hasattr(type(one), "__del__")
+
+
 class Heap:
-    """All objects, a few at a time; what only we still hold is left for the collector, not ended in our thread."""
+    """All objects, a few at a time; of what only we still hold, the fragile is left for the collector."""
 
     def __init__(self, rest):
         self.rest = rest
@@ -84,7 +94,7 @@ class Heap:
         self.count += len(chunk)
         yield chunk
         getrefcount = sys.getrefcount
-        self.loose += [one for one in chunk if getrefcount(one) < 4]
+        self.loose += [one for one in chunk if getrefcount(one) < 4 and is_fragile(one)]
         del chunk[:]
         self.rest()
 
@@ -467,12 +477,45 @@ class Look:
         if not self.sems:
             self.tasks = sum(not task.done() for task in tasks_of())
             return
+        first = self.state()
         found = survey(self.heap, self.sems)
         self.home(found)
+        for _ in range(TRIES):
+            before, after = self.moment(found)
+            if before == after:
+                break
+        for at, row in self.rows.items():
+            if before[at] != after[at]:
+                row["why"] = "it changes faster than it can be read"
+            elif first.get(at) != before[at]:  # what has come since may carry permits, and was not looked for
+                self.hold(at, "object", "what has come since the look began", False, None)
+
+    def state(self):
+        """What tells whether a semaphore was used in between."""
+        found = {}
+        for at, one in self.sems.items():
+            numbers = read(one, self.kinds[type(one)])
+            found[at] = numbers and (
+                numbers[0],
+                [(id(one), getattr(one, "_state", "")) for one in numbers[2]],
+            )
+        return found
+
+    def moment(self, found):
+        """Tasks, threads and numbers at one moment, when that is short: nobody else runs meanwhile."""
+        self.frames, self.used, self.waits, self.rows = [], set(), {}, {}
+        time.sleep(REST_S)
+        self.rest.last = time.perf_counter()
+        self.rest.not_before = self.rest.last + MOMENT_S
+        before = self.state()
         self.calls(found)
         self.running_threads()
         self.numbers()
         self.carriers(found)
+        after = self.state()
+        self.rest.not_before = 0.0
+        self.rest()
+        return before, after
 
     def numbers(self):
         for at, one in self.sems.items():
@@ -500,7 +543,7 @@ class Look:
             self.rows[at] = {
                 "address": at, "kind": base, "type_name": own, "value": value, "bound": bound, "waiters": waiters,
                 "granted": granted, "waiting": len(waiting), "where": self.homes.get(at, ([], {}))[0][:8],
-                "holders": [], "exits": 0,
+                "holders": [], "exits": 0, "why": "",
             }  # fmt: skip
 
     def home(self, found):
@@ -518,6 +561,7 @@ class Look:
                 self.rest()
                 self.place(one, referrer, owners, names, places)
             self.homes[at] = (sorted(set(names)), places)
+        found.referrers.clear()  # that nothing but a list is left of ours tells what has ended since
         for function in found.functions:
             for name, cell in zip(function.__code__.co_freevars, function.__closure__):
                 content = gc.get_referents(cell)
@@ -568,7 +612,7 @@ def calls(self, found):
     for task in tasks.values():
         coroutine = task.get_coro()
         line = chain(coroutine)
-        stack = [site(frame_of(call)) for call in line]
+        stack = stack_of(line)
         waits = getattr(task, "_fut_waiter", None)
         name = task.get_name() if hasattr(task, "get_name") else "task"
         if waits is not None:
@@ -581,11 +625,15 @@ def calls(self, found):
             self.add(
                 type(call).__name__ + " " + call.__qualname__,
                 line,
-                [site(frame_of(c)) for c in line],
+                stack_of(line),
                 False,
                 seen,
             )
         self.rest()
+
+
+def stack_of(line):
+    return [site(frame) for frame in map(frame_of, line) if frame is not None]
 
 
 def is_running(call):
@@ -594,7 +642,7 @@ def is_running(call):
 
 def add(self, name, line, stack, driven, seen):
     for index, call in enumerate(line):
-        if id(call) in seen or len(self.frames) >= MOST_FRAMES:
+        if id(call) in seen or len(self.frames) >= MOST_FRAMES or frame_of(call) is None:
             continue
         seen.add(id(call))
         inner = frame_of(line[index + 1]) if index + 1 < len(line) else None
@@ -717,7 +765,7 @@ def carriers(self, found):
     """Callbacks and objects that may give back."""
     will = {}
     for handle in found.handles:
-        if not handle.cancelled():
+        if not handle.cancelled() and sys.getrefcount(handle) > 3:
             self.will_run(will, handle._callback, type(handle).__name__, handle._args or ())
     for task in found.tasks:
         if not task.done():
@@ -725,6 +773,8 @@ def carriers(self, found):
                 self.will_run(will, callback[0] if type(callback) is tuple else callback, "done callback", ())
         self.rest()
     for method in found.methods:
+        if sys.getrefcount(method) < 4:  # we alone still have it
+            continue
         at = id(method.__self__)
         if id(method) not in self.used and method.__name__ in GIVES and at in self.rows:
             known = will.get(id(method))

@@ -137,6 +137,7 @@ def _semaphores(answer: Mapping[str, Any], flows: list[Flow | Unread]) -> Iterab
             waiters=tuple(waiters),
             granted=row["granted"],
             holders=tuple(holders),
+            why=row["why"],
         )
 
 
