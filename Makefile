@@ -1,7 +1,15 @@
 # One command each, from a bare clone with Python 3.11 or newer, git and make.
 #
 #   make serve ARGS="--simulate"    start the daemon
-#   make test                       what CI runs
+#   make test                       what CI runs: lint, then all tests; ARGS go to pytest
+#   make lint                       formatting, lint, types, import contracts
+#   make format                     mend what ruff can mend
+#   make bench                      measure the README's numbers anew
+#   make venv                       .venv with what the daemon needs
+#   make venv-dev                   .venv with what tests and checks need, too
+#   make lock                       newest versions that pyproject.toml allows, into both locks
+#   make clean                      remove what the others made
+#   make help                       this list
 #
 # PYTHON=... chooses the interpreter that .venv is made from.
 
@@ -28,8 +36,9 @@ rebuild = $(if $(PYTHON),--rebuild-for "$$python")
 help:
 	@sed -n 's/^#   //p' Makefile
 
+# To make, a recipe that ends by a signal has failed: `exai stop` would show as an error.
 serve: venv
-	@exec $(PY) -m exai_ops serve $(ARGS)
+	@exec $(PY) -m exai_ops serve --stop-is-success $(ARGS)
 
 # Both may be asked for at once: the script takes a lock, and what dev installs holds the runtime's packages.
 venv:

@@ -11,6 +11,7 @@
 124   a ``--wait`` or ``--timeout`` ran out
 130   interrupted
 141   the reader of stdout went away, as SIGPIPE would have said
+143   ``serve`` was told to end by SIGTERM, and did
 ====  ==========================================================================
 """
 
@@ -34,8 +35,8 @@ EXIT_PIPE: Final = 141
 
 COMMANDS: Final[Mapping[str, Entry]] = {
     "serve": Entry("exai_ops.commands.serve", "serve", "Run the daemon until it is told to stop."),
-    "stop": Entry("exai_ops.commands.control", "stop", "Ask the running daemon to drain and end."),
-    "status": Entry("exai_ops.commands.control", "status", "Say what the running daemon is doing."),
+    "stop": Entry("exai_ops.commands.stop", "stop", "Ask the running daemon to drain and end."),
+    "status": Entry("exai_ops.commands.status", "status", "Say what the running daemon is doing."),
     "call": Entry("exai_ops.commands.call", "call", "Call a tool of the running daemon."),
     "sim": Entry("exai_ops.commands.sim", "sim", "Serve simulated providers, with faults on demand."),
     "mcp": Entry("exai_ops.commands.mcp", "mcp", "Bridge MCP over stdio to the running daemon."),
@@ -94,12 +95,14 @@ def _run(args: list[str]) -> int:
 
 
 def report(error: ExaiError) -> None:
-    """Write a failure to stderr: a line per problem, and what to do."""
+    """Write a failure to stderr: a line per problem, and what to do, with commands as they can be typed."""
     problems = error.problems if isinstance(error, SettingsError) else [error.message]
     for problem in problems:
         sys.stderr.write(f"exai: error: {_one_line(problem)}\n")
     if error.hint:
-        sys.stderr.write(f"hint: {_one_line(error.hint)}\n")
+        from exai_ops.commands.program import spelled
+
+        sys.stderr.write(f"hint: {_one_line(spelled(error.hint, COMMANDS))}\n")
 
 
 def _one_line(text: str) -> str:

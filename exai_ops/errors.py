@@ -6,6 +6,7 @@
     ├── UsageError                   the caller's command line or arguments            exit 2
     │   └── SettingsError            a variable of the environment                     exit 2
     ├── CouldNotLook                 what should be judged could not be reached        exit 3
+    ├── TimeRanOut                   what the caller gave it a time for took longer    exit 124
     ├── ToolError                    the arguments or the name of a tool
     │   ├── ToolNotFound
     │   └── InvalidArguments         names the field
@@ -61,6 +62,12 @@ class CouldNotLook(ExaiError):
     """What was asked about could not be reached, so nothing can be said of it."""
 
     exit_code = 3
+
+
+class TimeRanOut(ExaiError):
+    """It was not done within the time that the caller gave it."""
+
+    exit_code = 124
 
 
 class ToolError(ExaiError):

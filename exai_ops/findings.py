@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from exai_ops.errors import UsageError
 
@@ -23,8 +23,7 @@ class Status(StrEnum):
 _RANK = {Status.INFO: 1, Status.WARNING: 2, Status.ERROR: 3}
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """Where it is: a file, a line of it from 1 (None for the whole file), a name within.
 
     As text it is ``file:line``; what has no file says its name in its message.
@@ -40,8 +39,7 @@ class Location:
         return self.file if self.line is None else f"{self.file}:{self.line}"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One result of one check.
 
     Attributes:

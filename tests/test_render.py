@@ -94,3 +94,30 @@ def test_junit_says_what_and_where() -> None:
     assert (case[0].tag, case[0].get("type"), case[0].text) == ("failure", "error", "write KEY=")
     nothing = ElementTree.fromstring(renderer("junit")([]))[0]
     assert (nothing.get("tests"), nothing.get("failures"), len(nothing)) == ("1", "0", 1)
+
+
+MANY = [
+    *(Finding(f"ENV00{n}", Status.SKIP, "needs two files", "name them") for n in (1, 2, 5, 6, 7)),
+    Finding("ENV104", Status.ERROR, "KEY is empty", "", Location(".env", 3)),
+    Finding("ENV104", Status.ERROR, "KEY is empty", "", Location(".env", 3)),
+    Finding("ENV203", Status.SKIP, "needs code"),
+    Finding("ENV301", Status.SKIP, "needs two files", "name them"),
+]
+CODES = "ENV001, ENV002, ENV005 to ENV007, ENV301"
+
+
+def test_what_was_skipped_is_said_once_a_reason_to_a_person() -> None:
+    assert renderer("short")(MANY).splitlines() == [
+        f"skip {CODES} needs two files",
+        ".env:3: error ENV104 KEY is empty",
+        ".env:3: error ENV104 KEY is empty",
+        "skip ENV203 needs code",
+    ]
+    text = renderer("text")(MANY).splitlines()
+    assert text[:2] == [f"skip    {CODES}  needs two files", "        hint: name them"]
+    assert text[-1] == "2 errors, 7 skip"
+
+
+@pytest.mark.parametrize("name", ["json", "github", "sarif", "junit"])
+def test_a_program_gets_each(name: str) -> None:
+    assert all(finding.code in renderer(name)(MANY) for finding in MANY)

@@ -57,6 +57,17 @@ def test_the_locks_hold_what_the_project_asks_for() -> None:
     assert runtime.items() <= dev.items()
 
 
+def test_make_help_lists_every_target() -> None:
+    listed = subprocess.run(
+        ["make", "help"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
+    ).stdout
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    targets = re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE)
+    assert sorted(phony.split()) == sorted(targets)
+    assert sorted(re.findall(r"^make ([a-z-]+)", listed, re.MULTILINE)) == sorted(targets)
+
+
 def test_rooms_import_what_they_may() -> None:
     code = "from importlinter.cli import lint_imports; import sys; sys.exit(lint_imports())"
     done = subprocess.run(

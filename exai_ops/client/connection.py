@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from exai_ops.client.shape import tools_in
 from exai_ops.client.target import Target
 from exai_ops.errors import CouldNotLook, ExaiError, SettingsError
 from exai_ops.settings import Secret
@@ -67,9 +68,12 @@ class Connection:
         self.resume = Secret(str(ack.get("resume") or ""))
 
     async def tools(self) -> list[Frame]:
-        """The tools: ``name``, ``description``, ``inputSchema``."""
+        """The tools: ``name``, ``description``, ``inputSchema``. Raises NotReachable for what are none."""
         answer = await self._ask({"op": "list_tools"}, "list_tools_res")
-        return [tool for tool in answer.get("tools", []) if isinstance(tool, dict) and "name" in tool]
+        listed = tools_in(answer)
+        if listed is None:
+            raise _foreign(self._target, "its list of tools is not in the protocol's form")
+        return listed
 
     async def start(
         self, request_id: str, name: str, arguments: Mapping[str, Any], *, stream: bool, detach: bool = False
@@ -105,7 +109,7 @@ class Connection:
                 return
 
     async def send(self, message: Frame) -> None:
-        """Send one message. Raises ConnectionLost."""
+        """Send one message. Raises ConnectionLost, or NotReachable as ``receive`` does."""
         from websockets.exceptions import ConnectionClosed
 
         try:
@@ -121,10 +125,10 @@ class Connection:
             frame = json.loads(await self._socket.recv())
         except ConnectionClosed as closed:
             raise _lost(self._target, closed) from closed
-        except ValueError:
+        except (ValueError, RecursionError):
             frame = None
         if not isinstance(frame, dict):
-            raise NotReachable(f"what answers at {self._target.url} does not speak exai's protocol")
+            raise _foreign(self._target, "it sent a frame that is no JSON object")
         return frame
 
     async def _ask(self, message: Frame, answer: str) -> Frame:
@@ -157,8 +161,14 @@ async def _open(target: Target) -> ClientConnection:
     from websockets.asyncio.client import connect as dial
     from websockets.exceptions import InvalidHandshake, InvalidStatus
 
+    class Dial(dial):
+        """Goes where it was sent: the token is not for whom another server names in a redirect."""
+
+        def process_redirect(self, exc: Exception) -> Exception | str:
+            return exc
+
     try:
-        return await dial(
+        return await Dial(
             target.url,
             proxy=None,  # a daemon is dialled directly: a proxy for the web would not find this machine
             compression=None,
@@ -172,7 +182,8 @@ async def _open(target: Target) -> ClientConnection:
     except (InvalidHandshake, EOFError) as error:
         raise NotReachable(f"what answers at {target.url} is not a WebSocket server") from error
     except TimeoutError as error:
-        raise _absent(target, f"no answer within {OPEN_S:g} s") from error
+        what = f"{target.url} did not answer within {OPEN_S:g} s"
+        raise NotReachable(what, hint="exai status tells whether a daemon is there and blocked") from error
     except OSError as error:
         raise _absent(target, _reason(error)) from error
 
@@ -182,6 +193,11 @@ def _reason(error: OSError) -> str:
     if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
         return "connection refused"
     return error.strerror or type(error).__name__
+
+
+def _foreign(target: Target, why: str) -> NotReachable:
+    what = f"what answers at {target.url} does not speak exai's protocol: {why}"
+    return NotReachable(what, hint="is another program on that port? exai status tells")
 
 
 def _absent(target: Target, reason: str) -> NotReachable:
@@ -199,8 +215,10 @@ def _refused(target: Target, error: str, message: str) -> ExaiError:
     return NotReachable(f"the daemon at {target.url} refused hello: {error[:100] or 'without a reason'}")
 
 
-def _lost(target: Target, closed: Any) -> ConnectionLost:
-    received = closed.rcvd
+def _lost(target: Target, closed: Any) -> CouldNotLook:
+    received, sent = closed.rcvd, closed.sent
+    if received is None and sent is not None and sent.code in _UNREADABLE:
+        return _foreign(target, _UNREADABLE[sent.code])
     if received is None:
         return ConnectionLost(f"the connection to {target.url} was lost before the answer")
     reason = f" {received.reason}" if received.reason else ""
@@ -208,6 +226,12 @@ def _lost(target: Target, closed: Any) -> ConnectionLost:
     return ConnectionLost(what, hint=_HINTS.get(received.code))
 
 
+_UNREADABLE: Final = {
+    1002: "it sent what is no WebSocket frame",
+    1007: "it sent a frame that is not UTF-8",
+    1009: "it sent a frame that is larger than any result",
+}
+"""Why this side ended a connection."""
 _HINTS: Final = {
     1008: "EXAI_WS_MAX_CONNECTIONS is the daemon's limit; exai status shows its connections",
     1009: "the arguments are larger than EXAI_WS_MAX_BYTES",

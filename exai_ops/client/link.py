@@ -25,6 +25,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final
 
 from exai_ops.client.connection import OPEN_S, Connection, ConnectionLost, Frame, NotReachable, connect
+from exai_ops.client.shape import tools_in
 from exai_ops.client.target import Target
 from exai_ops.errors import ExaiError, SettingsError
 from exai_ops.logs import get_logger
@@ -71,9 +72,10 @@ class LinkedCall:
         if frame.get("op") == "call_tool_ack":
             self.acked = True
         if frame.get("op") == "stream":
-            if frame["seq"] < self.next_seq:
+            seq = frame.get("seq")
+            if not isinstance(seq, int) or seq < self.next_seq:
                 return
-            self.next_seq = frame["seq"] + 1
+            self.next_seq = seq + 1
         self._frames.put_nowait(frame)
 
     async def receive(self) -> Frame:
@@ -211,7 +213,7 @@ class Link:
             await asyncio.wait({writing})
 
     async def _write(self, connection: Connection) -> None:
-        with suppress(ConnectionLost):  # the one that receives says it
+        with suppress(ConnectionLost, NotReachable):  # the one that receives says it
             while True:
                 message = await self._out.get()
                 try:
@@ -249,14 +251,20 @@ class Link:
             call.take(frame)
 
     def _listed(self, frame: Frame) -> None:
+        tools = tools_in(frame)
         for answer in self._asking:
-            if not answer.done():
-                answer.set_result(frame.get("tools", []))
+            if answer.done():
+                continue
+            if tools is None:
+                answer.set_exception(NotReachable(f"{self._target.url} lists its tools in no known form"))
+            else:
+                answer.set_result(tools)
         self._asking.clear()
 
     def _ended(self, call: LinkedCall, frame: Frame) -> None:
         """Deliver a call's end, unless it is none."""
-        match (frame.get("error") or {}).get("code"):
+        error = frame.get("error")
+        match error.get("code") if isinstance(error, dict) else None:
             case "RUNNING":
                 return
             case "NOT_FOUND" if not call.acked and not call.cancelled:

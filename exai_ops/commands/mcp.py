@@ -24,13 +24,12 @@ def mcp(
     """
     settings = load(environment(env_file), overrides={} if port is None else {"ws_port": port})
     import asyncio
-    from dataclasses import replace
 
     from exai_ops import logs
     from exai_ops.client import Target
 
     target = Target.of(settings, url)
-    logs.configure(replace(settings, log_file=""))  # the file is the daemon's, which rotates it
+    logs.configure(settings.but(log_file=""))  # the file is the daemon's, which rotates it
     from exai_ops.client.bridge import serve
 
     asyncio.run(serve(target, result_ttl_s=settings.result_ttl_s))

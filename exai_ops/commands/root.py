@@ -10,7 +10,7 @@ import typer
 import exai_ops
 from exai_ops.commands.app import LazyGroup, new_app
 from exai_ops.commands.entry import Entry
-from exai_ops.errors import ExaiError
+from exai_ops.errors import ExaiError, UsageError
 
 EXIT_INTERRUPTED: Final = 130
 
@@ -61,7 +61,13 @@ def _root(
 
 
 def _usage(error: Any) -> int:
-    """Show an error of the command line parser: its classes are private, its ``show`` is not."""
-    show = getattr(error, "show", None)
-    show() if show else typer.echo(f"exai: error: {error.format_message()}", err=True)
-    return int(error.exit_code)
+    """An error of the command line parser as one of ours. Its classes are private.
+
+    Without any argument the parser's message is the whole help, which is shown as it is.
+    """
+    context = getattr(error, "ctx", None)
+    message = error.format_message()
+    if context is None or message == context.get_help():
+        typer.echo(message, err=True)
+        return int(error.exit_code)
+    raise UsageError(message.rstrip("."), hint=f"{context.command_path} --help lists what it takes")

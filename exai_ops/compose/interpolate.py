@@ -41,10 +41,11 @@ class Interpolator:
         return replace(node, entries=entries) if changed else node
 
     def _scalar(self, node: Scalar, path: Path) -> Scalar:
+        template = parse_template(node.written)
         try:
-            template = parse_template(node.written)
-        except TemplateError:
-            message = f"{'.'.join(path)} holds a $ that begins no variable (a literal one is written $$)"
+            value = template.resolve(self.environment.get)
+        except TemplateError as error:
+            message = f"{'.'.join(path)} has {error} (a literal $ is written $$)"
             self.problems.append(Problem(kind="template", message=message, place=node.place))
             return node
         places = _Places(node)
@@ -52,7 +53,7 @@ class Interpolator:
             place = places.next_of(reference.name)
             if used:
                 self._record(reference, place, path)
-        return replace(node, value=template.resolve(self.environment.get))
+        return replace(node, value=value)
 
     def _record(self, reference: Reference, place: Place, path: Path) -> None:
         if len(self.references) >= MAX_REFERENCES:

@@ -40,20 +40,6 @@ def is_file(path: str) -> bool:
     return Path(path).exists() and not Path(path).is_dir()
 
 
-_NAMES: Final = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
-
-
-def default_files(folder: str = "") -> tuple[str, ...]:
-    """What Compose takes without ``-f``: the first of its names in a folder, and its override file."""
-    for name in _NAMES:
-        path = str(Path(folder, name))
-        if is_file(path):
-            stem, dot, suffix = path.rpartition(".")
-            others = (f"{stem}.override{dot}{end}" for end in (suffix, "yml", "yaml"))
-            return (path, *[other for other in others if is_file(other)][:1])
-    return ()
-
-
 def read_yaml(path: str) -> Parsed:
     """The documents of a compose file. Raises CouldNotLook, with ``file:line`` where there is one."""
     data = read_bytes(path)

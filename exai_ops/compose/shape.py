@@ -34,7 +34,10 @@ def _pairs(key: str, value: Node, place: Place) -> Iterable[Scalar]:
 
 
 def to_mapping(node: Node, default: Mapping[str, Any]) -> MappingNode:
-    """A list of names as a mapping from each to ``default``, or to nothing when that is empty."""
+    """A list of names as a mapping from each to ``default``, or to nothing when that is empty.
+
+    Values of ``default`` have no ``written`` text: nobody wrote them.
+    """
     if isinstance(node, MappingNode):
         return node
     entries: dict[str, Node] = {}
@@ -43,17 +46,19 @@ def to_mapping(node: Node, default: Mapping[str, Any]) -> MappingNode:
         if isinstance(item, Scalar):
             name = as_text(item.value)
             keys[name] = item.place
-            entries[name] = _from_value(default, item.place) if default else _scalar(None, item.place)
+            entries[name] = (
+                _from_value(default, item.place)
+                if default
+                else Scalar(value=None, written="", place=item.place)
+            )
     return MappingNode(entries=entries, keys=keys, place=node.place)
 
 
 def _from_value(values: Mapping[str, Any], place: Place) -> MappingNode:
-    entries: dict[str, Node] = {key: _scalar(value, place) for key, value in values.items()}
+    entries: dict[str, Node] = {
+        key: Scalar(value=value, written="", place=place) for key, value in values.items()
+    }
     return MappingNode(entries=entries, keys=dict.fromkeys(entries, place), place=place)
-
-
-def _scalar(value: Any, place: Place) -> Scalar:
-    return Scalar(value=value, written=as_text(value), place=place)
 
 
 def clean(node: Node) -> Node:

@@ -92,8 +92,9 @@ class Call(Owner):
         digest: str,
         started_at: float,
         timeout_s: float,
+        size_bytes: int = 0,
     ) -> None:
-        super().__init__(session_id, message.request_id, handler.name)
+        super().__init__(session_id, message.request_id, handler.name, size_bytes=size_bytes)
         self.handler = handler
         self.arguments: dict[str, Any] = message.arguments or {}
         self.digest = digest
@@ -223,6 +224,7 @@ class Call(Owner):
         return await waiter
 
 
-def digest(tool: str, arguments: Mapping[str, Any] | None) -> str:
-    """Fingerprint of a tool and its arguments, whatever the order of their keys."""
-    return hashlib.blake2b(_CANONICAL.encode((tool, arguments or {})), digest_size=16).hexdigest()
+def digest(tool: str, arguments: Mapping[str, Any] | None) -> tuple[str, int]:
+    """Fingerprint of a tool and its arguments, whatever the order of their keys; and their size in bytes."""
+    encoded = _CANONICAL.encode((tool, arguments or {}))
+    return hashlib.blake2b(encoded, digest_size=16).hexdigest(), len(encoded)

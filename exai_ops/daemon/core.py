@@ -26,7 +26,7 @@ from exai_ops.errors import StorageError
 from exai_ops.monitor.looplag import LoopLag
 from exai_ops.monitor.recorder import Monitor
 from exai_ops.providers.router import Providers
-from exai_ops.settings import Secret, Settings
+from exai_ops.settings import BadValue, Settings, secret_of
 from exai_ops.storage.contract import Storage
 from exai_ops.tools.registry import Registry
 
@@ -77,7 +77,7 @@ class Daemon:
         self.state: State = "starting"
         self.started_at = time.time()
         self.token = settings.ws_token
-        self.metrics = Metrics()
+        self.metrics = Metrics(model.name for model in providers.models())
         self.lag = LoopLag()
         self.ledger = Ledger(limits(settings))
         self.sessions = Sessions(storage)
@@ -167,8 +167,12 @@ class Daemon:
         if not self.token or not self.token.matches(message.old):
             self.rejected("token rotation refused")
             return protocol.encode(answer | {"error": "unauthorized"})
+        try:
+            token = secret_of(message.new)
+        except BadValue as error:
+            return protocol.encode(answer | {"error": "invalid_params", "message": f"new: {error}"})
         logs.hide(message.new)
-        self.token = Secret(message.new)
+        self.token = token
         self.monitor.record("websocket", "receive", script_name="daemon", function_name="token_rotated")
         return protocol.encode(answer | {"ok": True})
 
@@ -214,6 +218,8 @@ class Daemon:
             "session_limit": self.settings.session_max_inflight,
             "waiting": self.ledger.waiting,
             "queue_limit": self.settings.queue_max,
+            "waiting_bytes": self.ledger.waiting_bytes,
+            "queue_limit_bytes": self.settings.queue_max_bytes,
             "sessions": self.ledger.sessions(),
             "holders": holder_rows(self.ledger),
             "leaked": len(self.ledger.leaks()),
@@ -239,9 +245,15 @@ class Daemon:
         """Why no call should be sent here now, or None."""
         if self.state != "ready":
             return self.state
-        if not self.providers.usable():
-            return "no usable provider"
-        return None
+        why = self.no_provider()
+        return None if why is None else f"no usable provider: {why}"
+
+    def no_provider(self) -> str | None:
+        """Why no provider can answer now, or None; told from past calls, so that asking costs none."""
+        whys = {state.name: state.unusable for state in self.providers.states()}
+        if None in whys.values():
+            return None
+        return ", ".join(f"{name}: {why}" for name, why in whys.items())
 
 
 def limits(settings: Settings) -> Limits:
@@ -251,6 +263,7 @@ def limits(settings: Settings) -> Limits:
         providers={"kimi": settings.kimi_max_inflight, "glm": settings.glm_max_inflight},
         session=settings.session_max_inflight,
         queue=settings.queue_max,
+        queue_bytes=settings.queue_max_bytes,
         wait_s=settings.queue_wait_s,
         hold_s=settings.inflight_ttl_s,
         retry_after_s=settings.retry_after_s,

@@ -87,12 +87,12 @@ class Dispatcher:
             frame = protocol.call_error(request_id, protocol.TOOL_NOT_FOUND, str(error), **details)
             self.spawn(sink.send(frame))
             return
-        mark = digest(handler.name, message.arguments)
+        mark, size = digest(handler.name, message.arguments)
         if (running := session.calls.get(request_id)) is not None:
             self.spawn(self._join(running, sink, mark, stream=message.stream))
         else:
             asked_before = session.restored or request_id in session.finished
-            self._begin(session, sink, message, handler, mark, asked_before=asked_before)
+            self._begin(session, sink, message, handler, mark, size_bytes=size, asked_before=asked_before)
 
     def cancel(self, session: Session, sink: Sink, request_id: str) -> None:
         """Abort a running call; its ``call_tool_res`` with CANCELLED is the answer."""
@@ -184,6 +184,7 @@ class Dispatcher:
         handler: Tool,
         mark: str,
         *,
+        size_bytes: int,
         asked_before: bool,
     ) -> None:
         if self.draining and not asked_before:
@@ -196,6 +197,7 @@ class Dispatcher:
             digest=mark,
             started_at=time.monotonic(),
             timeout_s=self._settings.call_timeout_s,
+            size_bytes=size_bytes,
         )
         call.asked_before = asked_before
         call.watch(sink, stream=message.stream)

@@ -4,8 +4,8 @@ Each provider keeps the sessions that wait for it in a ring and serves one item 
 a session with a thousand items delays another's by one. Of the sessions in front of the rings, the one
 served longest ago comes first, so that a session does not gain by waiting for several providers. A session
 that may take no more is parked: out of every ring until ``unpark``, at the cost of one look. Every
-operation is O(1) but for ``newest_of_longest``, which looks at each waiting session and is needed only
-when the queue is full.
+operation is O(1) but for ``newest_of`` and ``newest_of_longest``, which look at each provider or waiting
+session and are needed only when the queue is full.
 """
 
 from __future__ import annotations
@@ -93,9 +93,13 @@ class FairQueue(Generic[T]):
         if not self._by_session:
             return None
         session = max(self._by_session, key=self._by_session.__getitem__)
+        return session, self.newest_of(session)
+
+    def newest_of(self, session: str) -> T:
+        """The last item of the longest lane of a session that has any."""
         lanes = [lane for provider in self._rings if (lane := self._lanes.get((provider, session)))]
         lengths = [len(lane) for lane in lanes]
-        return session, next(reversed(lanes[lengths.index(max(lengths))]))
+        return next(reversed(lanes[lengths.index(max(lengths))]))
 
     def _front(self, provider: str | None, session_room: Callable[[str], bool]) -> str | None:
         """The session whose turn it is at a provider; those without an item or room leave the ring."""

@@ -13,6 +13,7 @@ def register(daemon: Daemon) -> None:
     gauge("exai_sessions", "Sessions, those that may be resumed included.", lambda: len(daemon.sessions))
     gauge("exai_connections", "WebSocket connections.", lambda: len(daemon.connections))
     gauge("exai_queue_waiting", "Calls that wait for a permit.", lambda: ledger.waiting)
+    gauge("exai_queue_waiting_bytes", "Bytes that they hold.", lambda: ledger.waiting_bytes)
     gauge("exai_permits_leaked", "Permits whose holder cannot give them back.", lambda: len(ledger.leaks()))
     gauge("exai_event_loop_lag_seconds", "Worst lag of the last minute.", lambda: _lag_s(daemon))
     gauge("exai_ready", "Whether calls are served.", lambda: float(daemon.unready() is None))

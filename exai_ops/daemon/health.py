@@ -50,15 +50,15 @@ def _provider_rows(daemon: Daemon) -> Iterator[dict[str, Any]]:
         if state.configured:
             row |= {"breaker": state.breaker, "last_ok_at": state.last_ok_at, "simulated": state.simulated}
         yield row | {"detail": (state.last_error or "") if state.configured else "no key"}
-    if not usable:
-        yield {"name": "a usable provider", "status": "down", "detail": "no key, or every breaker is open"}
+    if why := daemon.no_provider():
+        yield {"name": "a usable provider", "status": "down", "detail": why}
 
 
 def _provider_status(state: ProviderState, *, usable: bool) -> str:
     """``unknown`` until it has been asked: nothing is ok without having been looked at."""
     if not state.configured:
         return "unconfigured"
-    if state.breaker == "open":
+    if state.unusable is not None:
         return "degraded" if usable else "down"
     if state.last_error is not None:
         return "degraded"

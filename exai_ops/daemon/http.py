@@ -1,15 +1,16 @@
 """The daemon's HTTP side, and the one application that serves HTTP and WebSocket on one port.
 
 =================  ==========================================================================
+``/``, ``/ws``     the WebSocket; to a browser, in plain text, what is here
 ``/health``        whole, each dependency looked at; 503 unless ``ok`` or ``degraded``
 ``/health/live``   200 while the event loop turns
-``/health/ready``  503 while starting, draining or without a usable provider
+``/health/ready``  503 while starting, draining or without a usable provider, with the reason
 ``/metrics``       Prometheus
 ``/permits``       the ledger, with holders
 ``/mcp``           MCP over streamable HTTP
 =================  ==========================================================================
 
-With a token set, all but live and ready want ``Authorization: Bearer <token>``.
+With a token set, all but live, ready and the text want ``Authorization: Bearer <token>``.
 """
 
 from __future__ import annotations
@@ -30,6 +31,21 @@ from exai_ops.daemon.health import health
 
 _ENCODE: Final = msgspec.json.Encoder(enc_hook=str).encode
 _PATHS: Final = frozenset({"/", "/ws"})
+_POINTERS: Final = """\
+exai: a daemon that serves AI tools to editors, agents and scripts. At this address:
+
+/, /ws          the WebSocket protocol (docs/protocol.md)
+/mcp            MCP over streamable HTTP (docs/mcp.md)
+/health         the whole account
+/health/live    alive
+/health/ready   serving, or why not
+/metrics        Prometheus
+/permits        who holds capacity
+/status         all that is known from memory
+
+With EXAI_WS_TOKEN set, WebSocket clients say it in their hello, and the others send
+Authorization: Bearer; live and ready want none.
+"""
 _METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -78,6 +94,9 @@ def _bearer_fits(daemon: Daemon, scope: Scope) -> bool:
 
 
 def _routes(daemon: Daemon) -> list[Route]:
+    async def pointers(_request: Request) -> Response:
+        return Response(_POINTERS, media_type="text/plain")
+
     async def whole(_request: Request) -> Response:
         account = await health(daemon)
         return _json(account, 200 if account["status"] in ("ok", "degraded") else 503)
@@ -99,6 +118,7 @@ def _routes(daemon: Daemon) -> list[Route]:
         return _json(daemon.status())
 
     return [
+        *(Route(path, pointers) for path in sorted(_PATHS)),
         Route("/health/live", live),
         Route("/health/ready", ready),
         Route("/health", _private(daemon, whole)),

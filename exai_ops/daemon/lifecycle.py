@@ -16,13 +16,14 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from exai_ops.daemon import gauges, housekeeping, runstate
 from exai_ops.daemon.call import Call
 from exai_ops.daemon.core import Daemon
 from exai_ops.daemon.guard import App
 from exai_ops.daemon.http import application
+from exai_ops.daemon.retries import log_retries
 from exai_ops.daemon.server import server
 from exai_ops.daemon.signals import FORCED_S, Signals, end_within
 from exai_ops.errors import UsageError
@@ -47,10 +48,24 @@ SPARE_FILES: Final = 256
 MCP = Callable[[Daemon], App]
 
 
-async def serve(settings: Settings, *, simulate: bool, mcp: MCP) -> int | None:
-    """Serve until a signal; returns its number. Raises UsageError, StorageError before anything is served."""
+class End(NamedTuple):
+    """How the daemon came to its end.
+
+    Attributes:
+        signal: Number of the signal that it drained for, None when there was none.
+        whole: Whether every accepted call could finish.
+    """
+
+    signal: int | None
+    whole: bool
+
+
+async def serve(settings: Settings, *, simulate: bool, mcp: MCP) -> End:
+    """Serve until a signal. Raises UsageError, StorageError before anything is served."""
     began = time.perf_counter()
+    whole = False
     _open_files(settings)
+    log_retries()
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # a line a connection says nothing new
     listening = bind(settings)
     port = listening.getsockname()[1]
@@ -77,7 +92,7 @@ async def serve(settings: Settings, *, simulate: bool, mcp: MCP) -> int | None:
                 _announce(daemon, port, time.perf_counter() - began)
                 try:
                     await signals.drain.wait()
-                    await drain(daemon, signals)
+                    whole = await drain(daemon, signals)
                 finally:
                     await close_all(daemon)
                     web.should_exit = True
@@ -86,7 +101,7 @@ async def serve(settings: Settings, *, simulate: bool, mcp: MCP) -> int | None:
                     for chore in chores:
                         chore.cancel()
                     runstate.remove(settings, port)
-    return signals.received
+    return End(signals.received, whole)
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -154,7 +169,7 @@ async def _daemon(settings: Settings, *, simulate: bool) -> AsyncIterator[Daemon
 def _registry() -> Registry:
     registry = load_tools()
     for problem in registry.problems:
-        _LOG.warning("tool left out", problem=str(problem))
+        _LOG.warning("tool left out", tool=str(problem))
     return registry
 
 
@@ -184,8 +199,8 @@ def _announce(daemon: Daemon, port: int, seconds: float) -> None:
         _LOG.warning("the simulator answers, not a model", why=why)
 
 
-async def drain(daemon: Daemon, signals: Signals) -> None:
-    """Finish what was accepted, for a while; cut the rest and say so."""
+async def drain(daemon: Daemon, signals: Signals) -> bool:
+    """Finish what was accepted, for a while; cut the rest and say so. Whether nothing was cut."""
     daemon.state = "draining"
     daemon.dispatcher.draining = True
     accepted = daemon.dispatcher.running
@@ -211,6 +226,7 @@ async def drain(daemon: Daemon, signals: Signals) -> None:
     if left:
         _LOG.error("tools that do not end when told", tools=sorted({call.tool for call in left}))
         end_within(CUT_S, signals.received or signal.SIGTERM)
+    return not cut and not left
 
 
 async def close_all(daemon: Daemon) -> None:

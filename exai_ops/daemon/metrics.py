@@ -10,13 +10,19 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from exai_ops.providers.types import Completion
 
+OTHER = "other"
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
 
 class Metrics:
-    """Counters and histograms of calls and completions; gauges are read when they are scraped."""
+    """Counters and histograms of calls and completions; gauges are read when they are scraped.
 
-    def __init__(self) -> None:
+    ``models`` are those with a label of their own. Clients may name any model of a known family, and each
+    label is kept for good, so the others share one.
+    """
+
+    def __init__(self, models: Iterable[str]) -> None:
+        self._models = frozenset(models)
         self.registry = CollectorRegistry()
         self._calls = Counter(
             "exai_calls", "Ended calls by tool and outcome.", ["tool", "code"], registry=self.registry
@@ -64,8 +70,9 @@ class Metrics:
 
     def completed(self, done: Completion) -> None:
         """A provider has answered."""
-        self._child(self._provider, done.provider, done.model).observe(done.duration_s)
-        self._child(self._first, done.provider, done.model).observe(done.first_token_s)
+        model = done.model if done.model in self._models else OTHER
+        self._child(self._provider, done.provider, model).observe(done.duration_s)
+        self._child(self._first, done.provider, model).observe(done.first_token_s)
         self._child(self._tokens, done.provider, "prompt").inc(done.usage.prompt_tokens)
         self._child(self._tokens, done.provider, "completion").inc(done.usage.completion_tokens)
 

@@ -8,13 +8,15 @@ A leak is an entry whose holder can no longer give it back: its task is done, it
 or its deadline has passed. ``value != limit`` is not a leak, it is a busy permit.
 
 Calls without a permit wait in a queue that is fair between sessions. When it is full, the newest call of
-the longest session queue gives way to a session with fewer.
+the longest session queue gives way to a session with fewer; when it holds too many bytes, the newest of the
+session that holds the most, to a session with less.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import sys
 import time
 from collections import deque
@@ -34,7 +36,9 @@ GONE_GRACE_S: Final = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Calls at work at once: in all, per provider, per session; calls that may wait, and times in seconds."""
+    """Calls at work at once: in all, per provider, per session; calls that may wait, with the bytes that they
+    may hold together; and times in seconds.
+    """
 
     total: int
     providers: Mapping[str, int]
@@ -43,18 +47,21 @@ class Limits:
     wait_s: float
     hold_s: float
     retry_after_s: float
+    queue_bytes: float = math.inf
 
 
 class Owner:
     """Who a permit is for: the call, as the ledger needs to know it.
 
     Attributes:
+        size_bytes: What it holds while it waits.
         gone_since: Monotonic seconds at which its connection went without leave to go on, or None.
     """
 
-    __slots__ = ("gone_since", "request_id", "session_id", "tool")
+    __slots__ = ("gone_since", "request_id", "session_id", "size_bytes", "tool")
 
-    def __init__(self, session_id: str, request_id: str, tool: str) -> None:
+    def __init__(self, session_id: str, request_id: str, tool: str, *, size_bytes: int = 0) -> None:
+        self.size_bytes = size_bytes
         self.session_id = session_id
         self.request_id = request_id
         self.tool = tool
@@ -101,6 +108,8 @@ class Ledger:
         self._used_by_provider: dict[str, int] = dict.fromkeys(limits.providers, 0)
         self._used_by_session: dict[str, int] = {}
         self._queue: FairQueue[_Waiter] = FairQueue()
+        self._queued_bytes: dict[str, int] = {}
+        self._waiting_bytes = 0
         self._switching: dict[str, deque[_Waiter]] = {name: deque() for name in limits.providers}
 
     # --- taking and giving back -------------------------------------------------------------
@@ -161,6 +170,11 @@ class Ledger:
     def waiting(self) -> int:
         """Calls in the queue, and calls that wait to change their provider."""
         return len(self._queue) + sum(map(len, self._switching.values()))
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What the calls in the queue hold; those that change their provider are at work and not counted."""
+        return self._waiting_bytes
 
     @property
     def held(self) -> int:
@@ -244,9 +258,10 @@ class Ledger:
 
     async def _wait(self, entry: Entry) -> None:
         """Queue until the entry is counted; on any error it is not."""
-        self._make_place(entry.owner.session_id)
+        self._make_place(entry.owner)
         waiter = self._waiter(entry)
         self._queue.push(entry.provider, entry.owner.session_id, waiter)
+        self._weigh(entry.owner, 1)
         self._pump(entry.provider)
         try:
             await waiter.granted
@@ -254,7 +269,7 @@ class Ledger:
             if _was_granted(waiter):
                 self.release(entry)
             else:
-                self._queue.discard(entry.provider, entry.owner.session_id, waiter)
+                self._leave_queue(waiter)
             raise
         finally:
             _stop(waiter)
@@ -283,9 +298,8 @@ class Ledger:
         self._refuse(waiter, f"no permit within {self.limits.wait_s:g} s")
 
     def _refuse(self, waiter: _Waiter, why: str) -> None:
+        self._leave_queue(waiter)
         if not waiter.granted.done():
-            entry = waiter.entry
-            self._queue.discard(entry.provider, entry.owner.session_id, waiter)
             waiter.granted.set_exception(self._over_capacity(why))
 
     def _over_capacity(self, why: str) -> OverCapacity:
@@ -294,14 +308,46 @@ class Ledger:
         state = ", ".join([*rows, f"{self.waiting} waiting"])
         return OverCapacity(f"{why} ({state})", retry_after_s=self.limits.retry_after_s)
 
-    def _make_place(self, session: str) -> None:
-        """Room in the queue for one more call of a session, or OverCapacity."""
+    def _leave_queue(self, waiter: _Waiter) -> None:
+        owner = waiter.entry.owner
+        if self._queue.discard(waiter.entry.provider, owner.session_id, waiter):
+            self._weigh(owner, -1)
+
+    def _weigh(self, owner: Owner, sign: int) -> None:
+        """Count the bytes of a call that came into the queue, or left it."""
+        self._waiting_bytes += sign * owner.size_bytes
+        now = self._queued_bytes.get(owner.session_id, 0) + sign * owner.size_bytes
+        if now:
+            self._queued_bytes[owner.session_id] = now
+        else:
+            self._queued_bytes.pop(owner.session_id, None)
+
+    def _make_place(self, owner: Owner) -> None:
+        """Room in the queue for one more call, or OverCapacity."""
+        self._make_room(owner)
         if len(self._queue) < self.limits.queue:
             return
         longest = self._queue.newest_of_longest()
-        if longest is None or self._queue.waiting_of(longest[0]) <= self._queue.waiting_of(session) + 1:
+        if (
+            longest is None
+            or self._queue.waiting_of(longest[0]) <= self._queue.waiting_of(owner.session_id) + 1
+        ):
             raise self._over_capacity("the queue is full")
         self._refuse(longest[1], "the queue is full and this session has the most calls in it")
+
+    def _make_room(self, owner: Owner) -> None:
+        """Room for the bytes of one more call, or OverCapacity. Nobody is refused for a call that is, too."""
+        full = f"the queue is full, {self.limits.queue_bytes} bytes"
+        over = self.waiting_bytes + owner.size_bytes - self.limits.queue_bytes
+        if over <= 0:
+            return
+        held = self._queued_bytes
+        heaviest = max(held, key=held.__getitem__, default="")
+        would_hold = held.get(owner.session_id, 0) + owner.size_bytes
+        if held.get(heaviest, 0) <= would_hold or held[heaviest] < over:
+            raise self._over_capacity(full)
+        while self.waiting_bytes + owner.size_bytes > self.limits.queue_bytes:
+            self._refuse(self._queue.newest_of(heaviest), f"{full}, and this session holds the most of it")
 
     # --- granting ---------------------------------------------------------------------------
 
@@ -318,6 +364,7 @@ class Ledger:
             queued = self._queue.pop(self._provider_room, self._session_room)
             if queued is None:
                 return
+            self._weigh(queued.entry.owner, -1)
             if not queued.granted.done():
                 self._take(queued.entry)
                 queued.granted.set_result(None)

@@ -18,14 +18,20 @@ import exai_ops
 from exai_ops.settings import Settings
 
 _SLACK_S: Final = 2.0
-"""Between the process's start by the kernel's clock and by ours."""
+"""Between two readings of a process's start as a time of day, where the kernel gives nothing better."""
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+_STARTTIME: Final = 22 - 3
+"""Field 22 of ``/proc/PID/stat`` (proc(5)), counted from the third, behind the name in parentheses."""
 
 
 class RunState(msgspec.Struct, frozen=True, kw_only=True):
     """What a running daemon says of itself.
 
     Attributes:
-        process_started_at: Of the process, by the kernel, in seconds since the epoch.
+        process_started_at: Of the process, in seconds since the epoch. It moves when the clock is set, and
+            only counts where there is no ``birth``.
+        birth: The boot and the tick of it at which the process started: see ``birth``. Empty where there is
+            no ``/proc``.
     """
 
     pid: int
@@ -35,6 +41,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     simulated: bool
     state: str = "ready"
+    birth: str = ""
 
     @property
     def url(self) -> str:
@@ -47,12 +54,36 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the process that wrote this still lives."""
         try:
             process = psutil.Process(self.pid)
-            started = process.create_time()
-            return (
-                abs(started - self.process_started_at) < _SLACK_S and process.status() != psutil.STATUS_ZOMBIE
-            )
+            return process.status() != psutil.STATUS_ZOMBIE and self._is(process)
         except (psutil.NoSuchProcess, ValueError):  # ValueError: no pid at all, in a file that is not ours
             return False
+
+    def _is(self, process: psutil.Process) -> bool:
+        """Whether a process of our PID is ours, and not a later one with a number used again."""
+        if self.birth:
+            return birth(self.pid) == self.birth
+        return abs(process.create_time() - self.process_started_at) < _SLACK_S
+
+
+def birth(pid: int) -> str:
+    """``BOOT_ID:TICKS``: when a process started, in clock ticks since which boot; empty if it cannot be told.
+
+    No setting of the clock changes it, and no other process of this machine ever has the same with its PID.
+    """
+    try:
+        boot = _BOOT_ID.read_text(encoding="ascii").strip()
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return ""
+    return f"{boot}:{stat.rpartition(b')')[2].split()[_STARTTIME].decode()}"
+
+
+def suspended(pid: int) -> bool:
+    """Whether a process is stopped by a signal (SIGSTOP, SIGTSTP): it is there and does nothing."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    except (psutil.Error, ValueError):
+        return False
 
 
 def own_state(settings: Settings, port: int, *, simulated: bool) -> RunState:
@@ -64,6 +95,7 @@ def own_state(settings: Settings, port: int, *, simulated: bool) -> RunState:
         port=port,
         version=exai_ops.__version__,
         simulated=simulated,
+        birth=birth(os.getpid()),
     )
 
 

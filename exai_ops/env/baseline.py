@@ -5,7 +5,6 @@ An entry names code, file and key, not the line, so that edits elsewhere in the 
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -31,6 +30,8 @@ def fingerprint(finding: Finding) -> Print:
 
 def to_text(findings: Iterable[Finding]) -> str:
     """A baseline that holds these findings."""
+    import json
+
     counts = Counter(fingerprint(finding) for finding in findings if finding.status in _KEPT)
     rows = [
         {"code": code, "file": file, "key": key, "count": n}
@@ -41,6 +42,8 @@ def to_text(findings: Iterable[Finding]) -> str:
 
 def from_text(text: str, path: str) -> Counter[Print]:
     """How many of each the baseline holds. Raises CouldNotLook when it is none."""
+    import json
+
     try:
         document = json.loads(text)
         return Counter({_print(row): _count(row) for row in document["findings"]})
@@ -103,7 +106,8 @@ def _stale(left: Counter[Print], path: str, judged: Callable[[str], bool]) -> It
         if count > 0 and judged(code):
             what = " ".join(part for part in (code, file, key) if part)
             message = f"the baseline holds {what}, which is no longer found"
-            yield Finding(STALE, Status.INFO, message, "write it anew with --write-baseline", Location(path))
+            hint = f"run exai env check --baseline {path} --write-baseline"
+            yield Finding(STALE, Status.INFO, message, hint, Location(path))
 
 
 def _print(row: Any) -> Print:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Final
 
 from exai_ops.env.model import Assignment, Blank, Comment, Document, Node, Quote, Unparsable
@@ -20,9 +19,10 @@ _KEY: Final = re.compile(r"(?P<indent>[ \t]*)(?P<export>export[ \t]+)?(?P<key>[^
 _SEPARATOR: Final = re.compile(r"[ \t]*[=:][ \t]*")
 _UNQUOTED: Final = re.compile(r"(?:^|(?<=[ \t]))#")
 _CLOSING: Final = {quote: re.compile(rf"\\.|{quote}", re.DOTALL) for quote in "\"'`"}
-_RULE_MARKS: Final = frozenset(" \t#=*~_-")
+_RULE_MARKS: Final = " \t#=*~_-"
 _THREE: Final = re.compile(r"[#=*~_-]{3}")
 _BANNER: Final = "=~*#-"
+_TWO: Final = tuple(one + two for one in _BANNER for two in _BANNER)
 
 
 def parse(data: bytes, path: str = ".env") -> Document:
@@ -55,7 +55,7 @@ def _nodes(body: str) -> Iterator[Node]:
         node = _line(body, position, raw, line, never_closed)
         yield node
         position += len(node.raw)
-        line += _lines_in(node.raw)
+        line += 1 if len(node.raw) == len(raw) else _lines_in(node.raw)
 
 
 def _lines_in(raw: str) -> int:
@@ -183,12 +183,12 @@ def _with_headings(nodes: Iterable[Node]) -> Iterator[Node]:
             title = _heading(listed, at)
             if title is not None:
                 section, above = title, []
-                yield replace(node, heading=True, text=title)
+                yield node._replace(heading=True, text=title)
                 continue
             above = [] if _is_rule(node) else [*above, node.text]
             yield node
         elif isinstance(node, Assignment):
-            yield replace(node, section=section, above=tuple(above))
+            yield node._replace(section=section, above=tuple(above))
             above = []
         else:
             above = []
@@ -201,9 +201,7 @@ def _heading(nodes: list[Node], at: int) -> str | None:
     if not isinstance(node, Comment) or _is_rule(node):
         return None
     inner = node.raw.strip()[1:].strip()
-    left = len(inner) - len(inner.lstrip(_BANNER))
-    right = len(inner) - len(inner.rstrip(_BANNER))
-    if left > 1 and right > 1 and (title := inner.strip(_BANNER).strip()):
+    if inner.startswith(_TWO) and inner.endswith(_TWO) and (title := inner.strip(_BANNER).strip()):
         return title
     between = 0 < at < len(nodes) - 1 and _is_rule(nodes[at - 1]) and _is_rule(nodes[at + 1])
     return node.text if between and node.text else None
@@ -212,8 +210,7 @@ def _heading(nodes: list[Node], at: int) -> str | None:
 def _is_rule(node: Node) -> bool:
     if not isinstance(node, Comment):
         return False
-    text = node.raw.strip()
-    return _RULE_MARKS.issuperset(text) and _THREE.search(text) is not None
+    return not node.raw.strip().strip(_RULE_MARKS) and _THREE.search(node.raw) is not None
 
 
 def _encoding_error(data: bytes) -> int | None:

@@ -8,8 +8,7 @@ the env files say. ``${X}`` in an env file: from there too, then from ``environm
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from exai_ops.compose.model import EnvFile, Place, Project, Service, Variable
 from exai_ops.env.model import Reading
@@ -21,8 +20,7 @@ COMPOSE = "compose"
 RAW = "compose-raw"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One place that has a say about a key of a service.
 
     Attributes:
@@ -39,8 +37,7 @@ class Candidate:
     written: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileReading:
+class FileReading(NamedTuple):
     """What a service reads from one of its env files."""
 
     file: EnvFile

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from exai_ops.compose.names import NAMES, default_files, there
 from exai_ops.errors import CouldNotLook
 
 EXAMPLES: Final = (".env.example", ".env.sample", ".env.template", ".env.dist", "env.example")
 LIVE: Final = (".env.docker", ".env")
 MAIN: Final = ".env"
-_COMPOSE_NAMES: Final = ("docker-compose.yml", "docker-compose.yaml", "compose.yml", "compose.yaml")
-COMPOSE: Final = (*(f"compose/{name}" for name in _COMPOSE_NAMES), *_COMPOSE_NAMES)
+COMPOSE_FOLDERS: Final = ("compose/", "")
+COMPOSE: Final = tuple(folder + name for folder in COMPOSE_FOLDERS for name in NAMES)
 
 
 class Found(NamedTuple):
@@ -39,8 +40,8 @@ def find(
     found = Found(
         example=example or _first(folder, EXAMPLES),
         live=found_live,
-        main=MAIN if found_live != MAIN and _there(folder / MAIN) else None,
-        compose=tuple(compose) or _one(_first(folder, COMPOSE)),
+        main=MAIN if found_live != MAIN and there(folder / MAIN) else None,
+        compose=tuple(compose) or _compose(folder),
     )
     if found == Found():
         raise CouldNotLook(
@@ -51,17 +52,12 @@ def find(
 
 
 def _first(folder: Path, names: Sequence[str]) -> str | None:
-    return next((name for name in names if _there(folder / name)), None)
+    return next((name for name in names if there(folder / name)), None)
 
 
-def _one(name: str | None) -> tuple[str, ...]:
-    return () if name is None else (name,)
-
-
-def _there(path: Path) -> bool:
-    try:
-        return (
-            path.exists()
-        )  # also a folder or a FIFO of this name, so that it is refused and not passed over
-    except OSError:
-        return True
+def _compose(folder: Path) -> tuple[str, ...]:
+    """What Compose takes by itself, in the first of the folders that has something."""
+    for inside in COMPOSE_FOLDERS:
+        if files := default_files(str(folder / inside)):
+            return tuple(inside + Path(file).name for file in files)
+    return ()

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from exai_ops.env.config import Config
 from exai_ops.env.find import Found
-from exai_ops.env.load import load_document
+from exai_ops.env.load import load_document, read_text
 from exai_ops.env.model import Document
 from exai_ops.env.readers import READERS
 from exai_ops.env.rules.table import Context
 from exai_ops.env.suppression import MARK, Suppression, in_config, in_text
-from exai_ops.errors import UsageError
-from exai_ops.settings import VARIABLES, shell
+from exai_ops.env.tracked import Tracked, unasked
+from exai_ops.errors import CouldNotLook, UsageError
+from exai_ops.settings import STACK_VARIABLES, VARIABLES, shell
 
 if TYPE_CHECKING:
     from exai_ops.compose.model import Project
     from exai_ops.env.code import CodeUse
 
 _USUAL: Final = ("python-dotenv", "compose")
-_GIT_S: Final = 20.0
+_MEND: Final = "mend it (docker compose config says the same), or name another with --compose or --env-file"
 
 
 class Gathered(NamedTuple):
@@ -33,13 +33,13 @@ class Gathered(NamedTuple):
 
 
 def gather(
-    folder: Path,
     found: Found,
     config: Config,
     *,
     env_file: str | None = None,
     code: str | None = None,
     environ: Mapping[str, str] | None = None,
+    tracked: Callable[[], Tracked] = unasked,
 ) -> Gathered:
     """Everything that the rules look at. Raises CouldNotLook for what is there and cannot be read.
 
@@ -47,9 +47,10 @@ def gather(
         env_file: What compose is run with as ``--env-file``.
         code: Folder of the code whose variables are looked for.
         environ: The shell's environment; the process's own without it.
+        tracked: Gives the paths that git tracks; called last, when all files have been read.
     """
     around = dict(shell() if environ is None else environ)
-    project = _project(found.compose, env_file or config.env_file, around)
+    project = _project(found, env_file or _configured(config, found), around)
     use = _code(code)
     context = Context(
         example=_document(found.example),
@@ -59,9 +60,10 @@ def gather(
         code=use,
         readers=readers_in_use(config, project, use),
         variables=_variables(),
+        stack=tuple(variable.name for variable in STACK_VARIABLES),
         public=config.public,
         differ=config.differ,
-        tracked=tracked(folder),
+        tracked=tracked(),
         environ=around,
     )
     return Gathered(context=context, suppressions=_suppressions(context, config))
@@ -84,20 +86,6 @@ def readers_in_use(config: Config, project: Project | None, use: CodeUse | None)
     return tuple(name for name in wanted if name in READERS)
 
 
-def tracked(folder: Path) -> frozenset[str] | None:
-    """Paths below a folder that git tracks, relative to it, or None when git cannot say."""
-    if not any((parent / ".git").exists() for parent in (folder.absolute(), *folder.absolute().parents)):
-        return None
-    import subprocess
-
-    command = ["git", "-C", str(folder), "ls-files", "-z"]  # as seen from the folder, not above it
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=_GIT_S, check=True)  # noqa: S603
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return frozenset(os.fsdecode(name) for name in done.stdout.split(b"\0") if name)
-
-
 def _names() -> str:
     return ", ".join(READERS)
 
@@ -106,12 +94,31 @@ def _document(path: str | None) -> Document | None:
     return None if path is None else load_document(path)
 
 
-def _project(files: Sequence[str], env_file: str | None, environ: Mapping[str, str]) -> Project | None:
-    if not files:
+def _project(found: Found, env_file: str | None, environ: Mapping[str, str]) -> Project | None:
+    if not found.compose:
         return None
     from exai_ops.compose.project import load_project
 
-    return load_project(files, env_file=env_file, environ=environ, read_env=_read_env)
+    if env_file is not None:
+        read_text(env_file)  # what Compose would take for text, and is none
+    try:
+        return load_project(found.compose, env_file=env_file, environ=environ, read_env=_read_env)
+    except CouldNotLook as error:
+        if error.hint is not None:
+            raise
+        raise CouldNotLook(error.message, hint=_MEND) from None
+
+
+def _configured(config: Config, found: Found) -> str | None:
+    """The env file that the configuration names. Raises CouldNotLook when it has yet to be made."""
+    name = config.env_file
+    if name is not None and found.compose and not Path(name).exists():
+        make = f"cp {found.example} {name}" if found.example else f"make {name}"
+        raise CouldNotLook(
+            f"{name}: does not exist, and [tool.exai] env_file in pyproject.toml names it",
+            hint=f"{make}, and fill it in",
+        )
+    return name
 
 
 def _read_env(data: bytes, environ: Mapping[str, str]) -> Mapping[str, str]:

@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from typing import IO, Final, NamedTuple
 
 from exai_ops.errors import CouldNotLook
+from exai_ops.settings import shell
 
-_QUIET: Final = (
+QUIET: Final = (
     "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", "--literal-pathspecs", "--no-pager",
 )  # fmt: skip
 _LOG: Final = (
@@ -70,9 +71,9 @@ def history(paths: Sequence[str], max_s: float) -> Iterator[Iterator[Added | str
 
     Memory is bounded by pieces of 64 KiB. After ``max_s`` the process is ended, which raises CouldNotLook.
     """
-    command = ["git", *_QUIET, *_LOG, "--", *paths]
+    command = ["git", *QUIET, *_LOG, "--", *paths]
     process = subprocess.Popen(  # noqa: S603
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_environ()
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environ()
     )
     late = threading.Event()
     timer = threading.Timer(max_s, _end, (process, late))
@@ -147,10 +148,10 @@ def _path(name: bytes) -> str:
 
 
 def _run(*args: str, timeout_s: float) -> bytes:
-    command = ["git", *_QUIET, *args]
+    command = ["git", *QUIET, *args]
     try:
         done = subprocess.run(  # noqa: S603
-            command, capture_output=True, timeout=timeout_s, check=False, env=_environ()
+            command, capture_output=True, timeout=timeout_s, check=False, env=environ()
         )
     except FileNotFoundError as error:
         raise CouldNotLook("git is not installed", hint="install git") from error
@@ -163,5 +164,6 @@ def _run(*args: str, timeout_s: float) -> bytes:
     return done.stdout
 
 
-def _environ() -> dict[str, str]:
-    return {**os.environ, **_SETTINGS}
+def environ() -> dict[str, str]:
+    """The environment that git is run in."""
+    return {**shell(), **_SETTINGS}

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from exai_ops.env.model import Assignment, Quote
 
-_BARE: Final = re.compile(r"[A-Za-z0-9_./:@%+,~-]*")
-_NO_QUOTE: Final = re.compile(r"""[^'"`\\$\r\n]*""")
-_LINE_END: Final = re.compile(r"\r\n|\n|\r")
+# Patterns are text, which ``re`` compiles when it is first tried: a check needs none of them.
+_BARE: Final = r"[A-Za-z0-9_./:@%+,~-]*"
+_NO_QUOTE: Final = r"""[^'"`\\$\r\n]*"""
+_LINE_END: Final = r"\r\n|\n|\r"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """What is inserted for one key.
 
     Attributes:
@@ -42,7 +41,7 @@ def line_of(assignment: Assignment, written: str, inline: str | None) -> list[st
     A comment behind an empty value gets a line of its own above, since Compose takes it for the value.
     """
     name = f"export {assignment.key}" if assignment.export else assignment.key
-    lines = _LINE_END.split(f"{name}={written}" if assignment.separator else name)
+    lines = re.split(_LINE_END, f"{name}={written}" if assignment.separator else name)
     if inline is None:
         return lines
     if not written:
@@ -64,7 +63,7 @@ def with_value(assignment: Assignment, written: str, newline: str) -> str:
     if not assignment.written:
         head = head.rstrip(" \t")
         tail = f"  {tail}" if assignment.inline is not None and not tail.startswith((" ", "\t")) else tail
-    return head + _LINE_END.sub(newline, written) + tail
+    return head + re.sub(_LINE_END, newline, written) + tail
 
 
 def fitted(assignment: Assignment, quote: Quote) -> str:
@@ -73,6 +72,6 @@ def fitted(assignment: Assignment, quote: Quote) -> str:
     if assignment.quote == quote:
         return assignment.written
     if not quote:
-        return value if _BARE.fullmatch(value) else assignment.written
-    plain = not assignment.quote and _NO_QUOTE.fullmatch(value)
+        return value if re.fullmatch(_BARE, value) else assignment.written
+    plain = not assignment.quote and re.fullmatch(_NO_QUOTE, value)
     return f"{quote}{value}{quote}" if plain else assignment.written

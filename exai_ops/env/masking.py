@@ -12,14 +12,13 @@ from exai_ops.env.model import Document
 from exai_ops.env.shown import MASK, is_secret_key, looks_secret, shown
 
 _PREFIX: Final = 4  # shorter values are too common to be searched for in prose
-_WORDLIKE: Final = re.compile(r"[+-]?[0-9.]{1,5}|true|false|none|null", re.IGNORECASE)
-_USERINFO: Final = re.compile(r"//(?:[^/\s:@]*:)?([^/\s]+)@")
-_NAMED: Final = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)(\s*[=:]\s*)([^\s'\"`]+|['\"`][^'\"`]*['\"`]?)")
-_PROJECT: Final = re.compile(r"\b[a-z]{20}(?=\.supabase\.)")
-_SPLIT: Final = re.compile(r"(\s+)")
-_CONTROL: Final = re.compile(
-    r"[^\S\n\t ]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
+# Patterns are text, which ``re`` compiles when it is first tried: a check needs none of them.
+_WORDLIKE: Final = r"(?i)[+-]?[0-9.]{1,5}|true|false|none|null"
+_USERINFO: Final = r"//(?:[^/\s:@]*:)?([^/\s]+)@"
+_NAMED: Final = r"([A-Za-z][A-Za-z0-9_.-]*)(\s*[=:]\s*)([^\s'\"`]+|['\"`][^'\"`]*['\"`]?)"
+_PROJECT: Final = r"\b[a-z]{20}(?=\.supabase\.)"
+_SPLIT: Final = r"(\s+)"
+_CONTROL: Final = r"[^\S\n\t ]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 
 
 def placeholder(key: str) -> str:
@@ -46,12 +45,14 @@ def key_shown(key: str) -> str:
 
 def has_credentials(value: str) -> bool:
     """Whether a value holds a URL with a user or a password in it."""
-    return _USERINFO.search(value) is not None
+    return re.search(_USERINFO, value) is not None
 
 
 def printable(text: str) -> str:
     """A text without what a terminal obeys and an output cannot encode."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    if text.isprintable():
+        return text
+    return re.sub(_CONTROL, lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 class Mask:
@@ -74,7 +75,7 @@ class Mask:
         if not hidden(key, value):
             return
         for secret in set(_forms(value)):
-            if len(secret) >= _PREFIX and not _WORDLIKE.fullmatch(secret):
+            if len(secret) >= _PREFIX and not re.fullmatch(_WORDLIKE, secret):
                 known = self._by_prefix.setdefault(secret[:_PREFIX], [])
                 if secret not in known:
                     known.append(secret)
@@ -91,9 +92,9 @@ class Mask:
 
     def comment(self, text: str) -> str:
         """A comment as it may be copied: secrets of the documents, and what looks like one, masked."""
-        text = _PROJECT.sub(MASK, self._without(text))
-        text = _NAMED.sub(_masked_name, text)
-        return "".join(_masked_word(word) for word in _SPLIT.split(text))
+        text = re.sub(_PROJECT, MASK, self._without(text))
+        text = re.sub(_NAMED, _masked_name, text)
+        return "".join(_masked_word(word) for word in re.split(_SPLIT, text))
 
     def _without(self, text: str) -> str:
         parts, done = [], 0
@@ -117,7 +118,7 @@ def _forms(value: str) -> Iterable[str]:
     yield value
     yield value.strip()
     yield from (line.strip() for line in value.splitlines())
-    for match in _USERINFO.finditer(value):
+    for match in re.finditer(_USERINFO, value):
         yield match[1]
         yield unquote(match[1])
 

@@ -7,22 +7,19 @@ comments, blank lines. What a particular reader makes of the same bytes is in ``
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 Quote: TypeAlias = Literal["", '"', "'", "`"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blank:
+class Blank(NamedTuple):
     """White space alone, its line end included."""
 
     raw: str
     line: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comment:
+class Comment(NamedTuple):
     """A line that is a comment.
 
     Attributes:
@@ -36,8 +33,7 @@ class Comment:
     heading: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unparsable:
+class Unparsable(NamedTuple):
     """A line that is no assignment, or one whose quote never ends."""
 
     raw: str
@@ -45,8 +41,7 @@ class Unparsable:
     problem: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assignment:
+class Assignment(NamedTuple):
     """A key and its value, as written.
 
     Attributes:
@@ -82,25 +77,38 @@ class Assignment:
 Node: TypeAlias = Blank | Comment | Unparsable | Assignment
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """A file.
 
     Attributes:
         path: As it is shown in findings.
         nodes: In order; the join of their ``raw``, after the byte order mark, is the file.
+        index: The assignments of each key, in order of their lines.
         bom: Whether it begins with a byte order mark.
         newline: The line end used most, ``\\n`` or ``\\r\\n``.
         encoding_error: Line of the first byte that is no UTF-8, or None; such bytes are kept by
             surrogate escapes.
     """
 
-    path: str
-    nodes: tuple[Node, ...]
-    bom: bool = False
-    newline: str = "\n"
-    encoding_error: int | None = None
-    index: dict[str, tuple[Assignment, ...]] = field(default_factory=dict, repr=False, compare=False)
+    __slots__ = ("_assignments", "bom", "encoding_error", "index", "newline", "nodes", "path")
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        nodes: tuple[Node, ...],
+        index: dict[str, tuple[Assignment, ...]],
+        bom: bool = False,
+        newline: str = "\n",
+        encoding_error: int | None = None,
+    ) -> None:
+        self.path = path
+        self.nodes = nodes
+        self.index = index
+        self.bom = bom
+        self.newline = newline
+        self.encoding_error = encoding_error
+        self._assignments = tuple(node for node in nodes if isinstance(node, Assignment))
 
     @property
     def text(self) -> str:
@@ -115,7 +123,7 @@ class Document:
     @property
     def assignments(self) -> Iterator[Assignment]:
         """Every assignment, in order."""
-        return (node for node in self.nodes if isinstance(node, Assignment))
+        return iter(self._assignments)
 
     def all_of(self, key: str) -> tuple[Assignment, ...]:
         """Every assignment of a key, in order."""
@@ -129,16 +137,14 @@ class Document:
 # --- what readers give -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadProblem:
+class ReadProblem(NamedTuple):
     """Something that a reader stumbles over at a line (from 1), without refusing the file."""
 
     line: int
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(NamedTuple):
     """What one reader makes of a file.
 
     Attributes:

@@ -26,7 +26,7 @@ _PREFIXES: Final = (
 _BY_IMAGE: Final = {
     "redis-commander": (
         r"REDIS_(?:HOSTS?|PORT|DB|USERNAME|PASSWORD|PASSWORD_FILE|TLS\w*)|SENTINELS?(?:_\w+)?|HTTP_\w+"
-        r"|URL_PREFIX|ADDRESS|PORT|NO\w+|K8S_SIGTERM|READ_ONLY"
+        r"|URL_PREFIX|ADDRESS|PORT|NOSAVE|NO_\w+|K8S_SIGTERM|READ_ONLY"
     ),
     "redis": r"REDIS_\w+",
     "valkey": r"VALKEY_\w+",

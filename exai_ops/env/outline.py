@@ -84,7 +84,7 @@ def blocks(document: Document) -> list[Block]:
 
 def says(text: str) -> bool:
     """Whether a comment has a letter or a digit: one without is a rule or an empty line."""
-    return _WORD.search(text) is not None
+    return text[:1].isalnum() or _WORD.search(text) is not None
 
 
 def _kind(node: Node) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -53,6 +51,8 @@ def rule_of(rules: Sequence[Rule], code: str) -> Rule:
 
 def nearest(rules: Sequence[Rule], text: str) -> str:
     """A hint that names the code most like a text."""
+    import difflib
+
     codes = [rule.code for rule in rules]
     near = difflib.get_close_matches(text.strip().upper(), codes, n=1, cutoff=0.5)
     return f"did you mean {near[0]}?" if near else "--list-rules shows every code"
@@ -96,11 +96,10 @@ def _without_pieces(found: Iterable[Finding], context: Context) -> list[Finding]
         for word in {word for word in re.findall(_LONG, said) if is_stray(word)}:
             texts = texts or [document.text for document in context.documents()]
             if any(word in text for text in texts):
-                where = dataclasses.replace(
-                    finding.where, name=finding.where.name and finding.where.name.replace(word, MASK)
-                )
+                name = finding.where.name
+                where = finding.where._replace(name=name and name.replace(word, MASK))
                 message, hint = (text.replace(word, MASK) for text in (finding.message, finding.hint))
-                finding = dataclasses.replace(finding, message=message, hint=hint, where=where)  # noqa: PLW2901
+                finding = finding._replace(message=message, hint=hint, where=where)  # noqa: PLW2901
         clean.append(finding)
     return clean
 
@@ -116,8 +115,8 @@ def _printable(finding: Finding) -> Finding:
     message, hint, name = (printable(text) for text in texts)
     if (message, hint, name) == texts:
         return finding
-    where = dataclasses.replace(where, name=None if where.name is None else name)
-    return dataclasses.replace(finding, message=message, hint=hint, where=where)
+    where = where._replace(name=None if where.name is None else name)
+    return finding._replace(message=message, hint=hint, where=where)
 
 
 def _key(finding: Finding, places: Mapping[str, int]) -> tuple[bool, int, str, int, str, str]:

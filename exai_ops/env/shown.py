@@ -14,7 +14,8 @@ _SECRET_WORDS: Final = frozenset({
 _HOST_WORDS: Final = frozenset({
     "HOST", "HOSTS", "HOSTNAME", "ADDRESS", "ADDR", "BIND", "ORIGIN", "ORIGINS", "DOMAIN",
 })  # fmt: skip
-_PLAIN: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?|true|false|yes|no|on|off", re.IGNORECASE)
+_SWITCHES: Final = frozenset({"true", "false", "yes", "no", "on", "off"})
+_NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 _CREDENTIALS: Final = re.compile(r"//[^/\s]*@")
 _KNOWN_SHAPES: Final = re.compile(r"(?:^|[^A-Za-z])(?:sk-|eyJ|gh[opsu]_|xox[abp]-|AKIA|glpat-|-----BEGIN)")
 _PLACEHOLDER: Final = re.compile(
@@ -22,7 +23,7 @@ _PLACEHOLDER: Final = re.compile(
     r"|(?:put|insert|enter)[\W_].*[\W_]here|\bTODO\b|\bhere$",
     re.IGNORECASE,
 )
-_URL: Final = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+_URL: Final = r"(?s)([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)(.*)"  # compiled when first tried
 _ABSOLUTE: Final = re.compile(r"/|[A-Za-z]:[\\/]|\\\\|~/")
 
 
@@ -48,7 +49,8 @@ def shown(key: str, value: str) -> str:
     if not value:
         return "nothing"
     named = not _SECRET_WORDS.isdisjoint(_words(key))
-    harmless = _PLAIN.fullmatch(value) is not None and not is_secret_key(key)
+    plain = value.lower() in _SWITCHES or _NUMBER.fullmatch(value) is not None
+    harmless = plain and not is_secret_key(key)
     if not harmless and (named or looks_secret(value)):
         return MASK
     return repr(value if len(value) <= _LONGEST else value[: _LONGEST - 3] + "...")
@@ -85,5 +87,7 @@ def _dense(chunk: str) -> bool:
 
 def _other_host(example: str, live: str) -> bool:
     """Whether two URLs differ in the host alone."""
-    one, two = _URL.fullmatch(example), _URL.fullmatch(live)
+    if "://" not in example or "://" not in live:
+        return False
+    one, two = re.fullmatch(_URL, example), re.fullmatch(_URL, live)
     return one is not None and two is not None and (one[1], one[3]) == (two[1], two[3])

@@ -18,7 +18,7 @@ from exai_ops.findings import Finding, Location, Status
 UNUSED: Final = "ENV090"
 NO_REASON: Final = "ENV091"
 MARK: Final = "exai:ignore"
-_PATTERN: Final = re.compile(r"(?:^|\s)#\s*exai:ignore(-file)?\[([^\]]*)\][ \t]*(.*)")
+_PATTERN: Final = r"(?:^|\s)#\s*exai:ignore(-file)?\[([^\]]*)\][ \t]*(.*)"  # compiled when first tried
 
 
 class Suppression(NamedTuple):
@@ -54,7 +54,7 @@ def in_text(path: str, text: str) -> list[Suppression]:
     lines = text.splitlines()
     found = []
     for number, line in enumerate(lines, 1):
-        match = _PATTERN.search(line)
+        match = re.search(_PATTERN, line)
         if match is not None:
             last = _covered(lines, number)
             found += [_suppression(path, match, code, number, last) for code in _codes(match[2])]
@@ -103,7 +103,8 @@ def _complaints(
             yield Finding(NO_REASON, Status.WARNING, message, hint, s.where)
         elif id(s) not in used and judged(s.code):
             message = f"the suppression of {s.code} hides nothing"
-            yield Finding(UNUSED, Status.WARNING, message, "take it out", s.where)
+            hint = f"take out {MARK}[{s.code}] and its reason"
+            yield Finding(UNUSED, Status.WARNING, message, hint, s.where)
 
 
 def _codes(listed: str) -> list[str]:

@@ -7,6 +7,8 @@ from typing import Final
 
 from exai_ops.env.secrets import entropy
 
+MAKE_ONE: Final = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+"""The command that makes a good one."""
 SHORTEST: Final = 16
 _BITS: Final = 44.0  # of a whole value: 16 random hexadecimal digits have 48 and more
 _GUESSED: Final = (

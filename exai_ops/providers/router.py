@@ -100,13 +100,8 @@ class Providers:
         return [self._state(upstream, now) for upstream in self._upstreams.values()]
 
     def usable(self) -> bool:
-        """Whether a provider has a key and a breaker that lets a call through."""
-        now = self._clock()
-        return any(
-            upstream.breaker.state(now) != "open"
-            for name, upstream in self._upstreams.items()
-            if self._configured[name]
-        )
+        """Whether a provider has a key, not refused by its last word on it, and no open breaker."""
+        return any(state.unusable is None for state in self.states())
 
     def resolve(self, model: str | None) -> ModelInfo:
         """The model that a completion would ask first. Raises ModelNotFound, ProviderAuthError."""
@@ -218,6 +213,7 @@ class Providers:
             last_error=upstream.last_error,
             last_ok_at=upstream.last_ok_at,
             simulated=upstream.simulated,
+            key_refused=upstream.key_refused,
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from exai_ops.errors import ModelNotFound, ProviderError, ProviderRejected
+from exai_ops.errors import ModelNotFound, ProviderAuthError, ProviderError, ProviderRejected
 from exai_ops.providers.dialect import MAX_ROUNDS
 from exai_ops.providers.exchange import Answer, Question, Tally, ask
 from exai_ops.providers.resilience import breaker_open, counts_as_failure, is_retryable, retry
@@ -117,6 +117,7 @@ class Run:
             raise
         breaker.succeed(ticket)
         self.upstream.last_ok_at, self.upstream.last_error = time.time(), None
+        self.upstream.key_refused = False
         self._tell("receive", started=started, answer=answer)
         return answer
 
@@ -132,6 +133,8 @@ class Run:
     def _failed(self, ticket: int, started: float, error: ProviderError) -> None:
         if not isinstance(error, ProviderRejected | ModelNotFound):  # else it is the request that is ill
             self.upstream.last_error = error.message
+        if isinstance(error, ProviderAuthError) and error.status != 403:  # 403: one model, or one right
+            self.upstream.key_refused = True
         if counts_as_failure(error):
             self.upstream.breaker.fail(ticket, self.shared.clock())
         else:

@@ -110,6 +110,7 @@ class ProviderState:
         breaker: ``closed``, ``open`` or ``half_open``.
         last_error: One line, or None; never holds a key.
         last_ok_at: Seconds since the epoch of its last good answer, or None.
+        key_refused: Whether it refused the key, and has given no good answer since.
     """
 
     name: str
@@ -120,6 +121,16 @@ class ProviderState:
     last_error: str | None = None
     last_ok_at: float | None = None
     simulated: bool = False
+    key_refused: bool = False
+
+    @property
+    def unusable(self) -> str | None:
+        """Why a call would fail now, as far as is known unasked, or None; never in the provider's words."""
+        if not self.configured:
+            return "no key"
+        if self.key_refused:
+            return "the key was refused"
+        return "the breaker is open" if self.breaker == "open" else None
 
     def as_dict(self) -> dict[str, Any]:
         """As shown in health and status."""

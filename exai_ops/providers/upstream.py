@@ -41,6 +41,7 @@ class Upstream:
     Attributes:
         last_error: One line, without the key; None once it has answered. A request that it refused is none.
         last_ok_at: Seconds since the epoch.
+        key_refused: Whether its last word on the key was no; a good answer takes that back.
     """
 
     endpoint: Endpoint
@@ -49,6 +50,7 @@ class Upstream:
     simulated: bool = False
     last_error: str | None = None
     last_ok_at: float | None = None
+    key_refused: bool = False
 
     @property
     def name(self) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exai_ops.findings import Finding
+from exai_ops.render.grouped import grouped
 
 
 def as_short(findings: Sequence[Finding]) -> str:
-    """``where: status CODE message`` for each finding."""
-    return "".join(f"{_place(f)}{f.status} {f.code} {f.message}\n" for f in findings)
+    """``where: status CODE message`` for each finding; for what was skipped, once a reason."""
+    return "".join(f"{_place(f)}{f.status} {codes} {f.message}\n" for codes, f in grouped(findings))
 
 
 def _place(finding: Finding) -> str:

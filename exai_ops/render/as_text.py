@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from exai_ops.findings import Finding, Status
+from exai_ops.render.grouped import grouped
 
 _COUNTED = (Status.ERROR, Status.WARNING, Status.INFO, Status.UNKNOWN, Status.SKIP)
 
 
 def as_text(findings: Sequence[Finding]) -> str:
-    """Each finding with its hint below it, then how many of which status."""
-    lines = [line for finding in findings for line in _block(finding)]
+    """Each finding with its hint below it, skips with one reason once; then how many of which status."""
+    lines = [line for codes, finding in grouped(findings) for line in _block(codes, finding)]
     return "\n".join([*lines, summary(findings)]) + "\n"
 
 
@@ -28,8 +29,8 @@ def _count(number: int, status: Status) -> str:
     return f"{number} {status}{'s' if plural else ''}"
 
 
-def _block(finding: Finding) -> Iterable[str]:
+def _block(codes: str, finding: Finding) -> Iterable[str]:
     place = f"{finding.where} " if str(finding.where) else ""
-    yield f"{finding.status:<8}{finding.code}  {place}{finding.message}"
+    yield f"{finding.status:<8}{codes}  {place}{finding.message}"
     if finding.hint:
         yield f"{'':<8}hint: {finding.hint}"

@@ -8,7 +8,7 @@ from exai_ops.settings.example import env_example
 from exai_ops.settings.model import VARIABLES, Settings, is_loopback
 from exai_ops.settings.reading import Problem, Sources, environment, examine, load, secrets_in, shell, sources
 from exai_ops.settings.stack import STACK_VARIABLES, StackVariable
-from exai_ops.settings.variable import BadValue, Secret, Variable
+from exai_ops.settings.variable import BadValue, Secret, Variable, secret_of
 
 __all__ = [
     "STACK_VARIABLES",
@@ -25,6 +25,7 @@ __all__ = [
     "examine",
     "is_loopback",
     "load",
+    "secret_of",
     "secrets_in",
     "shell",
     "sources",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
-
 from exai_ops.settings.model import VARIABLES
 from exai_ops.settings.stack import SECTION, STACK_VARIABLES
 from exai_ops.settings.variable import Variable
@@ -38,6 +36,8 @@ def _told(variable: Variable) -> str:
 
 
 def _comment(text: str) -> list[str]:
+    import textwrap
+
     return textwrap.wrap(
         text, 98, initial_indent="# ", subsequent_indent="# ", break_long_words=False, break_on_hyphens=False
     )

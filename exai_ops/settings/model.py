@@ -4,12 +4,11 @@ default, range, aliases and meaning.
 
 from __future__ import annotations
 
-import dataclasses
 import ipaddress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from exai_ops.settings.declared import Declared
 from exai_ops.settings.variable import Secret, Variable
 from exai_ops.settings.variable import declare as _var
 
@@ -24,8 +23,7 @@ _STATE = "State and storage"
 _LOG = "Logs"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Declared):
     """The whole configuration, checked. Times are seconds, sizes bytes."""
 
     ws_host: str = _var(
@@ -121,6 +119,16 @@ class Settings:
         "Calls that may wait for a permit; beyond it the longest queue is told OVER_CAPACITY.",
         low=0,
         high=1_000_000,
+    )
+    queue_max_bytes: int = _var(
+        "EXAI_WS_QUEUE_MAX_BYTES",
+        256 * 1024 * 1024,
+        _CAP,
+        "Bytes of arguments that waiting calls may hold; beyond it the session that holds the most is told"
+        " OVER_CAPACITY.",
+        unit="bytes",
+        low=0,
+        high=2**40,
     )
     queue_wait_s: float = _var(
         "EXAI_WS_QUEUE_WAIT_SECS",
@@ -363,13 +371,7 @@ class Settings:
         return self.state_dir.expanduser() / "exai.sqlite3"
 
 
-def _variables() -> tuple[Variable, ...]:
-    return tuple(
-        Variable(field=f.name, default=f.default, **f.metadata) for f in dataclasses.fields(Settings)
-    )
-
-
-VARIABLES: Final = _variables()
+VARIABLES: Final[tuple[Variable, ...]] = Settings.variables
 
 
 def is_loopback(host: str) -> bool:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from exai_ops.errors import SettingsError
 from exai_ops.settings.model import VARIABLES, Settings
@@ -22,8 +20,7 @@ DEFAULT_FILE: Final = Path(".env")
 _PREFIX: Final = "EXAI_"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing wrong with the settings.
 
     Attributes:
@@ -41,7 +38,6 @@ class Problem:
         return f"{self.name}: {self.message}; {self.hint}"
 
 
-@dataclass(frozen=True)
 class Sources:
     """Where values come from: the process's environment, and a dotenv file beneath it.
 
@@ -50,11 +46,20 @@ class Sources:
         unread: Lines of the file that are not assignments.
     """
 
-    process: Mapping[str, str]
-    file: Path | None = None
-    from_file: Mapping[str, str] = field(default_factory=dict)
-    lines: Mapping[str, int] = field(default_factory=dict)
-    unread: tuple[int, ...] = ()
+    def __init__(
+        self,
+        process: Mapping[str, str],
+        *,
+        file: Path | None = None,
+        from_file: Mapping[str, str] | None = None,
+        lines: Mapping[str, int] | None = None,
+        unread: tuple[int, ...] = (),
+    ) -> None:
+        self.process = process
+        self.file = file
+        self.from_file = from_file or {}
+        self.lines = lines or {}
+        self.unread = unread
 
     @cached_property
     def merged(self) -> dict[str, str]:
@@ -139,6 +144,8 @@ def unknown(environ: Mapping[str, str]) -> list[Problem]:
 
 
 def _unknown(name: str, known: list[str]) -> Problem:
+    import difflib
+
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
     hint = f"did you mean {near[0]}?" if near else "exai settings example lists what is read"
     return Problem("SET006", name, "is not a variable of exai", hint, fatal=False)
@@ -182,7 +189,7 @@ def _with_file(process: Mapping[str, str], file: Path, text: str) -> Sources:
     values = {k: v for k, v in dotenv_values(stream=StringIO(good)).items() if v is not None}
     lines = {b.key: _line(b.original) for b in bindings if b.key is not None}
     unread = tuple(_line(b.original) for b in bindings if b.error)
-    return Sources(process, file, values, lines, unread)
+    return Sources(process, file=file, from_file=values, lines=lines, unread=unread)
 
 
 def _line(original: Original) -> int:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 SECTION: Final = "Stack of compose/docker-compose.yml: for .env.docker alone"
 
 
-@dataclass(frozen=True, slots=True)
-class StackVariable:
+class StackVariable(NamedTuple):
     """One variable of the stack; ``default`` is what the compose file takes when it is empty."""
 
     name: str

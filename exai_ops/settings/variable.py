@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
@@ -71,8 +70,7 @@ class BadValue(ValueError):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variable:
+class Variable(NamedTuple):
     """What is known of one variable.
 
     Attributes:
@@ -144,6 +142,17 @@ class Variable:
         return ",".join(value) if self.kind == "list" else str(value)
 
 
+class Declaration:
+    """What a field of ``Settings`` says of its variable, until the class knows the field's name."""
+
+    def __init__(self, **said: Any) -> None:
+        self._said = said
+
+    def variable(self, field: str) -> Variable:
+        """The variable of a field."""
+        return Variable(field=field, **self._said)
+
+
 def declare(
     name: str,
     default: Any,
@@ -157,20 +166,20 @@ def declare(
     high: float | None = None,
     choices: tuple[str, ...] = (),
 ) -> Any:
-    """A dataclass field that declares a variable; the kind follows from the default unless given."""
+    """The declaration of a variable, as a field's default; the kind follows from its own unless given."""
     kinds = {bool: "bool", int: "int", float: "float", str: "str", Secret: "secret", tuple: "list"}
-    metadata = {
-        "name": name,
-        "kind": kind or kinds[type(default)],
-        "section": section,
-        "comment": comment,
-        "unit": unit,
-        "aliases": aliases,
-        "minimum": low,
-        "maximum": high,
-        "choices": choices,
-    }
-    return field(default=default, metadata=metadata)
+    return Declaration(
+        name=name,
+        kind=kind or kinds[type(default)],
+        default=default,
+        section=section,
+        comment=comment,
+        unit=unit,
+        aliases=aliases,
+        minimum=low,
+        maximum=high,
+        choices=choices,
+    )
 
 
 def plain(number: float) -> str:
@@ -192,7 +201,8 @@ def _text(raw: str) -> str:
     return raw
 
 
-def _secret(raw: str) -> Secret:
+def secret_of(raw: str) -> Secret:
+    """A secret that a header can carry. Raises BadValue, which does not repeat it."""
     if not re.fullmatch(r"[!-~]+", raw):  # what a header can carry as one word
         raise BadValue("holds white space, control characters or other than ASCII")
     return Secret(raw)
@@ -239,7 +249,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "int": _int,
     "float": _float,
     "bool": _bool,
-    "secret": _secret,
+    "secret": secret_of,
     "path": lambda raw: Path(_text(raw)).expanduser(),
     "url": _url,
     "list": lambda raw: tuple(part.strip() for part in _text(raw).split(",") if part.strip()),

@@ -39,6 +39,10 @@ class ToolProblem(msgspec.Struct, frozen=True, kw_only=True):
     distribution: str
     error: str
 
+    def __str__(self) -> str:
+        """One line, whatever a foreign package's error holds."""
+        return " ".join(f"{self.name}, of {self.distribution}: {self.error}".split())
+
 
 class Registry:
     """Tools by name; ``problems`` are those that could not be served."""

@@ -93,6 +93,26 @@ async def running(
         yield fake
 
 
+@asynccontextmanager
+async def malformed(*answers: str | bytes) -> AsyncIterator[str]:
+    """A WebSocket server that answers each message in turn with a text, or with bytes that are no frame.
+
+    ``REQUEST`` in a text is the request_id of the message. The address.
+    """
+    left = iter(answers)
+
+    async def handle(socket: ServerConnection) -> None:
+        async for message in socket:
+            answer = next(left, None)
+            if isinstance(answer, str):
+                await socket.send(answer.replace("REQUEST", str(json.loads(message).get("request_id"))))
+            elif answer is not None:
+                socket.transport.write(answer)
+
+    async with serve(handle, "127.0.0.1", 0) as server:
+        yield f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/"
+
+
 async def reply(socket: ServerConnection, **frame: Any) -> None:
     await socket.send(json.dumps(frame))
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import pty
+import shlex
 import signal
 import stat
 import sys
@@ -32,6 +33,7 @@ SCRIPTS: dict[str, fake.Script] = {
     "fetched": fake.running_then_done,
 }
 DEADLINE_S = 30
+EXAI = f"{shlex.quote(sys.executable)} -m exai_ops"
 
 
 class Exai:
@@ -138,7 +140,7 @@ async def test_arguments(exai: Exai, words: list[str], stdin: bytes, arguments: 
     [
         (["ehco", "--prompt", "p"], "no tool is called 'ehco'\nhint: did you mean echo?"),
         (["zzz"], "no tool is called 'zzz'\nhint: the daemon has anonymous, busy, drop"),
-        (["echo"], "echo: missing --prompt\nhint: exai call echo --help"),
+        (["echo"], "echo: missing --prompt\nhint: " + EXAI + " call echo --help"),
         (["echo", "--promt", "p"], "No such option: --promt"),
         (["echo", "--prompt"], "requires an argument"),
         (["echo", "--prompt", "p", "extra"], "unexpected extra argument"),
@@ -179,6 +181,9 @@ async def test_usage_errors_exit_2(exai: Exai, words: list[str], said: str) -> N
         (["--fetch", "../../etc/passwd"], "--fetch: is not the id"),
         (["--fetch", "abc"], "no ticket of a detached call 'abc'"),
         (["echo", "--url"], "--url: has no value"),
+        (["echo", "--port", "x"], "--port: 'x' is not a number"),
+        (["echo", "--port", "70000"], "EXAI_WS_PORT: 70000"),
+        (["--url", "ws://h/", "echo", "--port", "1"], "--port: is in --url already"),
         (["echo", "--url", "http://h"], "--url: is not a ws:// or wss:// URL"),
         (["echo", "--url", "ws://h:99999"], "--url: is not a ws:// or wss:// URL"),
         (["echo", "--url", "ws://h/?token=canary"], "--url: carries more than an address"),
@@ -245,7 +250,7 @@ async def test_a_daemon_that_is_not_there(exai: Exai, unused_port: int) -> None:
     assert (code, out) == (3, "")
     assert err == (
         f"exai: error: no daemon at ws://127.0.0.1:{unused_port}/: connection refused\n"
-        "hint: start one with: exai serve\n"
+        f"hint: start one with: {EXAI} serve\n"
     )
 
 
@@ -280,6 +285,104 @@ async def test_something_else_on_the_port(exai: Exai, answer: bytes, said: str) 
     assert said in err
 
 
+HELLO = json.dumps({"op": "hello_ack", "ok": True, "session_id": "s", "resume": "r"})
+STRANGE: list[Any] = [None, 3, {"a": 1}, [1], [{}], [{"name": 3}]]
+FORM = "its list of tools is not in the protocol's form"
+
+
+def listed(tools: Any) -> str:
+    return json.dumps({"op": "list_tools_res", "tools": tools})
+
+
+def schema(**parts: Any) -> str:
+    return listed([{"name": "echo", "inputSchema": {"properties": {"prompt": {"type": "string"}}, **parts}}])
+
+
+def prompt(**parts: Any) -> str:
+    return schema(properties={"prompt": parts})
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ([b"\xff\xff\xff\xff"], "it sent what is no WebSocket frame"),
+        ([b"\x83\x01x"], "it sent what is no WebSocket frame"),
+        ([b"\x81\x02\xff\xfe"], "it sent a frame that is not UTF-8"),
+        ([b"\x81\x7f\x7f\xff\xff\xff\xff\xff\xff\xff"], "it sent a frame that is larger"),
+        (["hello"], "it sent a frame that is no JSON object"),
+        (["[1]"], "it sent a frame that is no JSON object"),
+        (["9" * 5000], "it sent a frame that is no JSON object"),
+        (["[" * 100_000], "it sent a frame that is no JSON object"),
+        ([HELLO, "{"], "it sent a frame that is no JSON object"),
+        ([HELLO, '{"op": "list_tools_res"}'], FORM),
+        *(([HELLO, listed(tools)], FORM) for tools in STRANGE),
+        *(([HELLO, listed([{"name": "echo", "inputSchema": s}])], FORM) for s in ("x", [1], 3)),
+        ([HELLO, schema(properties=[1])], FORM),
+        ([HELLO, schema(properties={"prompt": 1})], FORM),
+        ([HELLO, schema(required=3)], FORM),
+        ([HELLO, schema(required=[{}])], FORM),
+        ([HELLO, prompt(minimum="x")], FORM),
+        ([HELLO, prompt(anyOf=[1])], FORM),
+        ([HELLO, prompt(enum=3)], FORM),
+        ([HELLO, prompt(type={"a": 1})], FORM),
+        ([HELLO, schema(), b"\xff\xff"], "it sent what is no WebSocket frame"),
+        ([HELLO, schema(), "3"], "it sent a frame that is no JSON object"),
+    ],
+)
+async def test_a_daemon_that_does_not_speak_the_protocol(
+    exai: Exai, answers: list[str | bytes], said: str
+) -> None:
+    async with fake.malformed(*answers) as url:
+        code, out, err = await exai("--url", url, "echo", "--prompt", "p")
+    assert (code, out) == (3, "")
+    first, hint = err.splitlines()
+    assert first.startswith(f"exai: error: what answers at {url} does not speak exai's protocol: {said}")
+    assert hint.startswith("hint: is another program on that port?")
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        ('{"op": "call_tool_res", "request_id": "REQUEST", "text": [1], "metadata": [1]}', 0),
+        ('{"op": "call_tool_res", "request_id": "REQUEST", "text": "x", "metadata": "abc"}', 0),
+        ('{"op": "call_tool_res", "request_id": "REQUEST", "error": "abc"}', 1),
+        ('{"op": "call_tool_res", "request_id": "REQUEST", "error": {"code": [1], "hint": [2]}}', 1),
+        ('{"op": "call_tool_res", "request_id": "REQUEST", "error": {"retry_after": NaN}}', 1),
+        ('{"op": "call_tool_res", "request_id": "REQUEST", "text": "\\ud800"}', 0),
+    ],
+)
+@pytest.mark.parametrize("format_", ["text", "json", "ndjson"])
+async def test_a_result_with_strange_parts(exai: Exai, frame: str, code: int, format_: str) -> None:
+    async with fake.malformed(HELLO, schema(), frame) as url:
+        told = await exai("--url", url, "echo", "--prompt", "p", "--format", format_)
+    assert told[0] == code
+
+
+@pytest.mark.parametrize("parts", [{"items": True, "type": "array"}, {"anyOf": [True, {"type": "null"}]}])
+async def test_a_schema_that_takes_anything_is_an_option_for_json(exai: Exai, parts: dict[str, Any]) -> None:
+    result = '{"op": "call_tool_res", "request_id": "REQUEST", "text": "x"}'
+    async with fake.malformed(HELLO, prompt(**parts), result) as url:
+        assert (await exai("--url", url, "echo", "--prompt", "[1]", "--format", "text"))[1] == "x\n"
+
+
+async def test_a_redirect_is_not_followed(exai: Exai) -> None:
+    """The hello carries the token, which is not for whom another server names."""
+    async with running(SCRIPTS) as daemon:
+
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            head = f"HTTP/1.1 302 Found\r\nLocation: {daemon.url}\r\nContent-Length: 0\r\n\r\n"
+            writer.write(head.encode())
+            await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+            port = str(server.sockets[0].getsockname()[1])
+            code, _, err = await exai("--port", port, "echo", "--prompt", "p")
+    assert (code, "answered HTTP 302" in err) == (3, True)
+    assert daemon.received == []
+
+
 async def test_a_connection_lost_before_the_result(exai: Exai) -> None:
     async with running(SCRIPTS) as daemon:
         code, out, err = await exai("--url", daemon.url, "drop", "--prompt", "p", "--format", "text")
@@ -297,6 +400,15 @@ async def test_the_token_comes_from_the_settings(exai: Exai) -> None:
     assert code == 0
     assert "canary" not in out + err
     assert daemon.of("hello")[-1]["features"] == ["stream", "resume"]
+
+
+async def test_timeout_behind_streamed_text_on_a_terminal(exai: Exai) -> None:
+    async with running(SCRIPTS) as daemon:
+        words = ("hang", "--prompt", "p", "--timeout", "0.5", "--format", "text")
+        process, terminal = await on_terminal(exai, daemon, *words)
+        await terminal.until(lambda text: "0.5 s\r\n" in text)
+        assert await finish(process, terminal) == 124
+    assert terminal.text == "one\r\nexai: error: no result within 0.5 s\r\n"
 
 
 async def test_timeout_cancels_and_exits_124(exai: Exai) -> None:
@@ -334,11 +446,57 @@ async def test_detach_and_fetch(exai: Exai) -> None:
         )
         (ticket,) = (exai.folder / "state" / "detached").iterdir()
         assert stat.S_IMODE(ticket.stat().st_mode) == 0o600
-        code, out, err = await exai("--fetch", request_id, "--format", "text")
-        assert (code, out, err) == (0, "at last\n", "")
-        assert not ticket.exists()
+        for _ in range(2):  # as often as one likes
+            assert await exai("--fetch", request_id, "--format", "text") == (0, "at last\n", "")
+        port = daemon.url.rstrip("/").rpartition(":")[2]
+        assert await exai("--port", port, "--fetch", request_id, "--format", "text") == (0, "at last\n", "")
+        assert ticket.exists()
     hello = daemon.of("hello")[-1]
     assert (hello["session_id"], hello["resume"]) == ("s-1", "r" * 32)
+
+
+async def test_a_ticket_goes_when_the_daemon_knows_the_call_no_more(exai: Exai) -> None:
+    scripts = SCRIPTS | {"fetched": fake.failing(code="NOT_FOUND", message="no such call")}
+    async with running(scripts) as daemon:
+        _, out, _ = await exai("--url", daemon.url, "hang", "--prompt", "p", "--detach")
+        code, _, err = await exai("--fetch", out.strip())
+        assert (code, "NOT_FOUND: no such call" in err) == (1, True)
+        assert list((exai.folder / "state" / "detached").iterdir()) == []
+
+
+async def test_old_tickets_are_dropped(exai: Exai) -> None:
+    async with running(SCRIPTS) as daemon:
+        _, first, _ = await exai("--url", daemon.url, "hang", "--prompt", "p", "--detach")
+        folder = exai.folder / "state" / "detached"
+        os.utime(folder / f"{first.strip()}.json", (1, 1))
+        _, second, _ = await exai("--url", daemon.url, "hang", "--prompt", "p", "--detach")
+    assert [ticket.stem for ticket in folder.iterdir()] == [second.strip()]
+
+
+async def test_a_lost_call_says_how_to_fetch_its_result(exai: Exai) -> None:
+    async with running(SCRIPTS) as daemon:
+        code, _, err = await exai("--url", daemon.url, "drop", "--prompt", "p", "--format", "text")
+        (called,) = daemon.of("call_tool")
+        request_id = called["request_id"]
+        assert (code, f"{EXAI} call --fetch {request_id} tells what became of it" in err) == (3, True)
+        assert await exai("--fetch", request_id, "--format", "text") == (0, "at last\n", "")
+    assert daemon.of("result")[-1]["request_id"] == request_id
+
+
+@pytest.mark.parametrize("format_", ["text", "json"])
+async def test_a_lost_call_of_a_session_without_a_secret(exai: Exai, format_: str) -> None:
+    async with running(SCRIPTS, resume=None) as daemon:
+        code, _, err = await exai("--url", daemon.url, "drop", "--prompt", "p", "--format", format_)
+    assert (code, "--fetch" in err) == (3, False)
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+async def test_port(exai: Exai, place: str) -> None:
+    async with running(SCRIPTS) as daemon:
+        port = ("--port", daemon.url.rstrip("/").rpartition(":")[2])
+        words = ("whole", "--prompt", "p", "--format", "text")
+        said = await (exai(*port, *words) if place == "before" else exai(*words, *port))
+    assert said == (0, "the whole answer\n", "")
 
 
 async def test_detach_needs_a_session_that_can_be_resumed(exai: Exai) -> None:
@@ -414,7 +572,7 @@ async def test_a_terminal_gets_text_and_how_to_go_on(exai: Exai) -> None:
         assert await finish(process, terminal) == 0
     assert terminal.text.splitlines() == [
         "say \\x1b[31mit",
-        "[c-1, 39 turns remain] go on: exai call echo --continuation-id c-1 --prompt ...",
+        f"[c-1, 39 turns remain] go on: {EXAI} call echo --continuation-id c-1 --prompt ...",
     ]
 
 

@@ -439,3 +439,20 @@ async def test_listing_names_every_tool(house: House) -> None:
     assert {"chat", "consult", "listmodels", "version", "status"} <= {t["name"] for t in frame["tools"]}
     assert all(t.keys() == {"name", "description", "inputSchema"} for t in frame["tools"])
     assert protocol.MAX_ID_CHARS == 256
+
+
+async def test_waiting_calls_are_bounded_in_bytes(tmp_path: Path) -> None:
+    bench = Bench()
+    async with open_house(tmp_path, bench.tools(), global_max_inflight=1, queue_max_bytes=1000) as house:
+        house.call("wait", text="x" * 5000)  # at work, so that its size does not matter
+        await house.line.until(lambda: bench.started)
+        house.call("wait", "r2", text="x" * 900)
+        await house.line.until(lambda: house.ledger.waiting)
+        assert 900 < house.daemon.permits()["waiting_bytes"] < 1000
+        house.call("wait", "r3", text="x" * 100)
+        refused = await house.line.error("r3")
+        assert (refused["code"], refused["retry_after"]) == ("OVER_CAPACITY", 1)
+        assert "1000 bytes" in refused["message"]
+        bench.go.set()
+        await house.line.text("r2")
+        assert house.daemon.permits()["waiting_bytes"] == 0

@@ -19,6 +19,7 @@ SMALL = Limits(
     providers={"kimi": 2, "glm": 1},
     session=2,
     queue=3,
+    queue_bytes=250,
     wait_s=10.0,
     hold_s=100.0,
     retry_after_s=1.0,
@@ -45,8 +46,8 @@ class Loop(asyncio.SelectorEventLoop):
 class Client:
     """A task that takes a permit and does what it is told while it holds it."""
 
-    def __init__(self, ledger: Ledger, loop: Loop, session: str, provider: str | None) -> None:
-        self.owner = Owner(session, "r", "t")
+    def __init__(self, ledger: Ledger, loop: Loop, session: str, provider: str | None, size: int) -> None:
+        self.owner = Owner(session, "r", "t", size_bytes=size)
         self.provider = provider
         self.orders: asyncio.Queue[str] = asyncio.Queue()
         self.hold: Hold | None = None
@@ -104,9 +105,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def some(self) -> bool:
         return bool(self.clients)
 
-    @rule(session=st.sampled_from("abc"), provider=providers)
-    def take(self, session: str, provider: str | None) -> None:
-        self.clients.append(Client(self.ledger, self.loop, session, provider))
+    @rule(session=st.sampled_from("abc"), provider=providers, size=st.sampled_from([0, 60, 100, 240, 300]))
+    def take(self, session: str, provider: str | None, size: int) -> None:
+        self.clients.append(Client(self.ledger, self.loop, session, provider, size))
 
     @precondition(some)
     @rule(n=clients, order=st.sampled_from(["leave", "leave", "fail", "kimi", "glm"]))
@@ -152,6 +153,8 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def settle(self) -> None:
         self.loop.settle()
+        waiting = [c for c in self.clients if not (c.task.done() or c.inside)]
+        assert self.ledger.waiting_bytes == sum(c.owner.size_bytes for c in waiting)
         for client in self.clients:
             if not client.task.done():
                 assert not client.cancelled
@@ -182,6 +185,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert sum(c.entry.provider == name for c in inside) <= usage[name]["held"] <= limit
         for row in self.ledger.sessions().values():
             assert row["held"] <= SMALL.session
+        assert 0 <= self.ledger.waiting_bytes <= SMALL.queue_bytes
 
     @invariant()
     def leaks_are_named_exactly(self) -> None:
@@ -208,6 +212,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert self.ledger.broken() == []
             assert (self.ledger.held, self.ledger.waiting, self.ledger.entries) == (0, 0, {})
             assert self.ledger.sessions() == {}
+            assert self.ledger.waiting_bytes == 0
         finally:
             self.loop.close()
 
@@ -311,6 +316,46 @@ async def test_a_queue_full_for_one_provider_does_not_refuse_a_call_that_has_roo
         assert inside.is_set()
         assert not any(task.done() for task in held)
         leave.set()
+
+
+SIZES = [  # sizes of the calls that wait, by session; of the newcomer; who is refused
+    ([("a", 40), ("a", 40)], ("b", 20), []),
+    ([("a", 40), ("a", 60)], ("b", 20), ["a1"]),
+    ([("a", 20), ("a", 60), ("b", 20)], ("b", 30), ["a1"]),
+    ([("a", 30), ("a", 30), ("a", 30)], ("b", 60), ["a1", "a2"]),
+    ([("a", 60), ("b", 40)], ("b", 30), ["new"]),  # it would hold more than the other
+    ([("a", 50), ("a", 50)], ("a", 1), ["new"]),
+    ([("a", 60), ("c", 40)], ("b", 90), ["new"]),  # nobody is refused for it in vain
+    ([], ("a", 101), ["new"]),
+    ([], ("a", 100), []),
+    ([("a", 0), ("a", 100)], ("b", 0), []),
+]
+
+
+@pytest.mark.parametrize(("before", "newcomer", "refused"), SIZES)
+async def test_waiting_calls_hold_bytes_up_to_a_limit(
+    before: list[tuple[str, int]], newcomer: tuple[str, int], refused: list[str]
+) -> None:
+    ledger = Ledger(limits(total=1, queue_bytes=100))
+    names = [f"{session}{n}" for n, (session, _) in enumerate(before)]
+    found: dict[str, str] = {}
+
+    async def call(name: str, session: str, size: int) -> None:
+        try:
+            async with ledger.hold(Owner(session, name, "tool", size_bytes=size), "kimi"):
+                pass
+        except OverCapacity as refusal:
+            found[name] = refusal.message
+
+    async with asyncio.TaskGroup() as tasks, ledger.hold(owner("holder"), None):
+        for name, (session, size) in zip([*names, "new"], [*before, newcomer], strict=True):
+            tasks.create_task(call(name, session, size))
+            await turns()
+        assert sorted(found) == refused
+        assert all("the queue is full, 100 bytes" in message for message in found.values())
+        left = sum(size for name, (_, size) in zip(names, before, strict=True) if name not in found)
+        assert ledger.waiting_bytes == left + (0 if "new" in found else newcomer[1])
+    assert (ledger.waiting_bytes, ledger.waiting) == (0, 0)
 
 
 async def test_no_queue_means_a_permit_or_a_refusal() -> None:

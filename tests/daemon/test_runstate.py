@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import stat
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,44 @@ DEAD = [
 @pytest.mark.parametrize("fields", DEAD)
 def test_not_alive(fields: dict[str, Any]) -> None:
     assert not state(**fields).alive()
+
+
+OWN = runstate.birth(os.getpid())
+
+
+@pytest.mark.parametrize(
+    ("fields", "alive"),
+    [
+        ({"birth": OWN}, True),
+        ({"birth": OWN, "process_started_at": 1000.0}, True),  # the clock was set since
+        ({"birth": OWN + "0"}, False),  # the pid was used again
+        ({"birth": "0" + OWN}, False),  # and after a restart of the machine
+        ({"birth": OWN, "pid": os.getppid()}, False),
+        ({"birth": ""}, True),  # written by an earlier version
+    ],
+)
+def test_a_process_is_known_by_boot_and_tick(fields: dict[str, Any], alive: bool) -> None:
+    assert state(**fields).alive() is alive
+
+
+def test_its_own_state_says_when_it_was_born(settings: Settings) -> None:
+    own = runstate.own_state(settings, 8079, simulated=False)
+    boot, _, ticks = own.birth.partition(":")
+    assert (len(boot), ticks.isdigit()) == (36, True)
+    assert runstate.birth(2**22 + 1) == ""
+
+
+def test_a_suspended_process_is_known() -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        assert not runstate.suspended(child.pid)
+        child.send_signal(signal.SIGSTOP)
+        os.waitpid(child.pid, os.WUNTRACED)
+        assert runstate.suspended(child.pid)
+    finally:
+        child.kill()
+        child.wait()
+    assert not runstate.suspended(child.pid)
 
 
 def test_a_later_field_does_not_hide_the_daemon(settings: Settings) -> None:

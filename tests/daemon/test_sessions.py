@@ -131,31 +131,43 @@ async def test_a_session_that_nobody_can_reach_is_dropped_at_once(tmp_path: Path
 @pytest.fixture
 async def guarded(tmp_path: Path) -> AsyncIterator[House]:
     async with open_house(tmp_path) as house:
-        house.daemon.token = Secret("the token")
+        house.daemon.token = Secret("the-token")
         yield house
 
 
-@pytest.mark.parametrize("token", [None, "", "the toke", "the token ", "THE TOKEN", "тхе"])
+@pytest.mark.parametrize("token", [None, "", "the-toke", "the-token ", "THE-TOKEN", "тхе"])
 async def test_a_wrong_token(guarded: House, token: str | None) -> None:
     answer = await guarded.daemon.enter(Line(), protocol.Hello(token=token))
     assert isinstance(answer, protocol.Refused)
     assert (answer.close, json.loads(answer.frame)["error"]) == (4003, "unauthorized")
-    assert "the token" not in answer.frame
+    assert "the-token" not in answer.frame
 
 
 async def test_the_right_token(guarded: House) -> None:
     line = Line()
-    await guarded.join(line, token="the token")
+    await guarded.join(line, token="the-token")
     assert line.frames == [{"op": "hello_ack", "ok": True, "session_id": line.frames[0]["session_id"]}]
 
 
+UNFIT: dict[str, Any] = {
+    "ok": False,
+    "error": "invalid_params",
+    "message": "new: holds white space, control characters or other than ASCII",
+}
 ROTATIONS: list[tuple[str | None, str | None, dict[str, Any]]] = [
     (None, None, {"ok": False, "error": "missing_params"}),
-    ("the token", None, {"ok": False, "error": "missing_params"}),
-    ("the token", "", {"ok": False, "error": "missing_params"}),
+    ("the-token", None, {"ok": False, "error": "missing_params"}),
+    ("the-token", "", {"ok": False, "error": "missing_params"}),
     (None, "new", {"ok": False, "error": "missing_params"}),
     ("wrong", "new", {"ok": False, "error": "unauthorized"}),
-    ("the token", "the new one", {"ok": True}),
+    ("wrong", "two words", {"ok": False, "error": "unauthorized"}),
+    ("the-token", "the-new-one", {"ok": True}),
+    ("the-token", "two words", UNFIT),
+    ("the-token", " the-new-one", UNFIT),
+    ("the-token", "the-new-one\n", UNFIT),
+    ("the-token", "schl\u00fcssel", UNFIT),
+    ("the-token", "\ud800", UNFIT),
+    ("the-token", "a\0b", UNFIT),
 ]
 
 
@@ -165,11 +177,11 @@ async def test_rotating_the_token(
 ) -> None:
     answer = json.loads(guarded.daemon.rotate(protocol.RotateToken(old=old, new=new)))
     assert answer == {"op": "rotate_token_res"} | expected
-    good = "the new one" if expected["ok"] else "the token"
+    good = "the-new-one" if expected["ok"] else "the-token"
     assert guarded.daemon.authorized(good)
-    assert not guarded.daemon.authorized("the token" if expected["ok"] else "the new one")
-    assert "the token" not in repr(guarded.daemon.monitor.recent())
-    assert "the new one" not in repr(guarded.daemon.monitor.recent())
+    assert not guarded.daemon.authorized("the-token" if expected["ok"] else "the-new-one")
+    assert "the-token" not in repr(guarded.daemon.monitor.recent())
+    assert "the-new-one" not in repr(guarded.daemon.monitor.recent())
 
 
 async def test_without_a_token_there_is_none_to_rotate(tmp_path: Path) -> None:

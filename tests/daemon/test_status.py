@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from exai_ops.daemon.health import health
 from exai_ops.daemon.permits import Owner
 from exai_ops.daemon.status import await_stack, holder_rows, human_duration
 from exai_ops.providers.simulator import parse_fault
+from exai_ops.providers.types import Completion, Usage
 
 from .daemon_parts import Bench, House, open_house, turns
 
@@ -105,9 +107,38 @@ async def test_health_says_unknown_for_what_was_not_looked_at(tmp_path: Path) ->
         account = await health(house.daemon)
         assert account["status"] == "down"
         assert account["simulated"] is True
-        assert house.daemon.unready() == "no usable provider"
+        why = "no usable provider: kimi: the breaker is open, glm: the breaker is open"
+        assert house.daemon.unready() == why
         house.daemon.state = "draining"
         assert (await health(house.daemon))["status"] == "draining"
+
+
+@pytest.mark.parametrize(
+    ("fault", "refused"),
+    [("status=401", True), ("status=403", False), ("status=429", False), ("status=400", False)],
+)
+async def test_a_refused_key_is_no_usable_provider_until_a_call_succeeds(
+    tmp_path: Path, fault: str, refused: bool
+) -> None:
+    """Told from the calls that there were: asking for it sends the provider nothing."""
+    async with open_house(tmp_path, provider_attempts=1) as house:
+        house.sim.state.set_fault("kimi", parse_fault(fault))
+        house.sim.state.set_fault("glm", parse_fault(fault))
+        house.call("chat", prompt="x", model="kimi")
+        await house.line.error()
+        assert house.daemon.unready() is None
+        house.call("chat", "r2", prompt="x", model="glm")
+        await house.line.error("r2")
+        why = "no usable provider: kimi: the key was refused, glm: the key was refused"
+        asked = house.sim.state.total("received")
+        assert house.daemon.unready() == (why if refused else None)
+        assert ((await health(house.daemon))["status"] == "down") is refused
+        assert house.sim.state.total("received") == asked
+        house.sim.state.set_fault("glm", parse_fault(""))
+        house.call("chat", "r3", prompt="x", model="glm")
+        await house.line.text("r3")
+        assert house.daemon.unready() is None
+        assert (await statuses(house))["glm"] == "ok"
 
 
 async def statuses(house: House) -> dict[str, str]:
@@ -151,3 +182,29 @@ async def test_the_gauges(tmp_path: Path) -> None:
         ):
             assert line in text
         bench.go.set()
+
+
+async def test_a_model_of_a_clients_own_name_is_other(tmp_path: Path) -> None:
+    """A label is kept for good, and clients may name any model of a family."""
+    async with open_house(tmp_path, kimi_model="my-tuned") as house:
+        for model in ("kimi-latest", "kimi-mine", "kimi-yours", "my-tuned"):
+            house.daemon.metrics.completed(answered(model))
+        text = house.daemon.metrics.exposition().decode()
+    for name in ("provider_duration", "provider_first_token"):
+        counted = re.findall(rf'^exai_{name}_seconds_count{{model="(.*?)",.*}} (.*)$', text, re.MULTILINE)
+        assert dict(counted) == {"kimi-latest": "1.0", "other": "2.0", "my-tuned": "1.0"}
+
+
+def answered(model: str) -> Completion:
+    return Completion(
+        text="x",
+        provider="kimi",
+        model=model,
+        reasoning="",
+        finish_reason="stop",
+        usage=Usage(),
+        attempts=1,
+        first_token_s=0.1,
+        duration_s=0.2,
+        simulated=False,
+    )

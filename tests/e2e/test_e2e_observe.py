@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 import time
 from pathlib import Path
@@ -178,8 +179,53 @@ async def test_health_is_honest_about_providers(start_daemon: StartDaemon, sim: 
     answer = daemon.get("/health")
     assert (answer.status_code, answer.json()["status"]) == (503, "down")
     ready = daemon.get("/health/ready")
-    assert (ready.status_code, ready.json()["reason"]) == (503, "no usable provider")
+    why = "no usable provider: kimi: the breaker is open, glm: the breaker is open"
+    assert (ready.status_code, ready.json()) == (503, {"ready": False, "reason": why})
     assert value(samples(daemon), "exai_provider_breaker_open", provider="kimi") == 1
+
+
+async def test_a_retry_is_logged_in_plain_words(start_daemon: StartDaemon, sim: Simulator) -> None:
+    sim.faults(kimi="status=503; retry-after=0.01")
+    daemon = start_daemon({**urls(sim.base_url), "EXAI_PROVIDER_ATTEMPTS": "2"})
+    async with joined(daemon.address) as client:
+        await client.chat("r1", "x", model="kimi")
+    line = daemon.event("provider is asked again")
+    assert (line["provider"], line["retry"], line["level"]) == ("kimi", 1, "warning")
+    assert line["why"].startswith("kimi is unavailable (HTTP 503")
+    assert 0 <= line["wait_s"] <= 5
+    assert "stamina" not in daemon.stderr
+    assert "ProviderUnavailable(" not in daemon.stderr
+
+
+async def test_the_root_tells_a_browser_what_is_here(start_daemon: StartDaemon) -> None:
+    token = "a-canary-of-a-token"
+    daemon = start_daemon({"EXAI_WS_TOKEN": token})
+    for path in ("/", "/ws"):
+        page = daemon.get(path)
+        assert (page.status_code, page.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+        named = re.findall(r"^(/[a-z/]+)  ", page.text, re.MULTILINE)
+        assert {"/mcp", "/health/ready", "/metrics", "/status"} <= set(named)
+        assert token not in page.text
+        for other in named:
+            assert daemon.get(other, {"Authorization": f"Bearer {token}"}).status_code != 404
+    async with joined(daemon.address, token=token) as client:
+        assert (await client.call("r1", "version"))["text"]
+
+
+async def test_not_ready_while_every_key_is_refused(start_daemon: StartDaemon, sim: Simulator) -> None:
+    daemon = start_daemon(urls(sim.base_url))
+    async with joined(daemon.address) as client:
+        sim.faults(all="status=401")
+        await client.chat("r1", "x")
+        ready = daemon.get("/health/ready")
+        why = "no usable provider: kimi: the key was refused, glm: the key was refused"
+        assert (ready.status_code, ready.json()) == (503, {"ready": False, "reason": why})
+        told = await asyncio.to_thread(daemon.exai, "status")
+        assert (told.code, f"a usable provider  {why.partition(': ')[2]}" in told.stdout) == (1, True)
+        assert value(samples(daemon), "exai_ready") == 0
+        sim.faults(all="")
+        await client.chat("r2", "x")
+    assert daemon.get("/health/ready").status_code == 200
 
 
 async def test_a_store_that_cannot_be_written(start_daemon: StartDaemon, sim: Simulator) -> None:
@@ -253,7 +299,11 @@ async def test_tools_of_others(start_daemon: StartDaemon) -> None:
     assert {"freeze", "stubborn", "crash", "chat"} <= names
     assert "absent" not in names
     assert any("absent" in problem for problem in status["tool_problems"])
-    assert "e2e-tools" in str(daemon.event("tool left out"))
+    named = "absent, of e2e-tools: "
+    assert daemon.event("tool left out")["tool"].startswith(named)
+    told = await asyncio.to_thread(daemon.exai, "status")
+    assert (told.code, f"  left out     tool {named}" in told.stdout) == (0, True)
+    assert "ToolProblem" not in told.stdout + daemon.stderr
     assert error_code(crashed) == "EXEC_ERROR"
     assert "detail" not in str(crashed)
     assert "ZeroDivisionError" in str(daemon.event("tool failed"))

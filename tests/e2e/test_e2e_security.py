@@ -161,7 +161,7 @@ async def test_pages_want_the_bearer_but_for_live_and_ready(guarded: DaemonProce
 async def test_exai_uses_the_token_of_the_environment(guarded: DaemonProcess) -> None:
     assert (await asyncio.to_thread(guarded.exai, "status")).code == 0
     wrong = await asyncio.to_thread(lambda: guarded.exai("status", env={"EXAI_WS_TOKEN": "another"}))
-    assert wrong.code == 3
+    assert wrong.code == 2
     assert "EXAI_WS_TOKEN" in wrong.stderr
 
 

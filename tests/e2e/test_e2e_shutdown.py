@@ -247,7 +247,7 @@ async def test_status_and_stop_without_a_daemon(start_daemon: StartDaemon) -> No
     for command in ("status", "stop"):
         told = await asyncio.to_thread(daemon.exai, command)
         assert told.code == 3
-        assert "exai serve" in told.stderr
+        assert "exai_ops serve`" in told.stderr
         assert told.stdout == ""
 
 

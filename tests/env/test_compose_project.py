@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from exai_ops.compose.load import MAX_BYTES, default_files
+from exai_ops.compose.load import MAX_BYTES
 from exai_ops.compose.model import Interpolation
+from exai_ops.compose.names import NAMES, OVERRIDES, default_files
 from exai_ops.errors import CouldNotLook, UsageError
 
 from .compose_cases import load, write
@@ -216,8 +218,16 @@ def test_a_byte_order_mark_and_other_line_ends_are_fine() -> None:
 
 
 def test_the_files_that_compose_takes_by_itself() -> None:
+    """The first of its names and of those of an override, whose names need not be alike."""
     assert default_files() == ()
-    write(Path(), {"docker-compose.yml": WEB, "docker-compose.override.yml": WEB})
-    assert default_files() == ("docker-compose.yml", "docker-compose.override.yml")
-    write(Path(), {"compose.yaml": WEB})
-    assert default_files() == ("compose.yaml",)
+    for override in reversed(OVERRIDES):
+        write(Path(), {override: WEB})
+        assert default_files() == ()
+    for name in reversed(NAMES):
+        write(Path(), {name: WEB})
+        assert default_files() == (name, "compose.override.yml")
+    for gone, next_one in pairwise((*OVERRIDES, None)):
+        Path(str(gone)).unlink()
+        assert default_files() == (NAMES[0], *([next_one] if next_one else []))
+    assert NAMES == ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+    assert OVERRIDES[:2] == ("compose.override.yml", "compose.override.yaml")

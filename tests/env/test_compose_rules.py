@@ -64,6 +64,16 @@ CASES: list[tuple[str, str | Mapping[str, str], Found]] = [
     ("CMP001", f"{SERVICE}    image: a\n    image: b\n", [("error", "c.yml:4", "duplicate")]),
     ("CMP001", f"{SERVICE}    command: echo ${{A B}}\n", [("error", "c.yml:3", "template")]),
     ("CMP001", f"{SERVICE}    image: a\n", []),
+    (
+        "CMP001",
+        "services:\n  a: {container_name: x}\n  b: {container_name: y}\n  c: {container_name: x}\n",
+        [("error", "c.yml:4", "c")],
+    ),
+    (
+        "CMP001",
+        "services:\n  a: {container_name: x, profiles: [p]}\n  b: {container_name: x, profiles: [q]}\n",
+        [],
+    ),
     # ${...}
     ("CMP002", f"{SERVICE}    image: a:${{TAG}}\n", [("warning", "c.yml:3", "TAG")]),
     ("CMP002", f"{SERVICE}    image: a:$TAG\n", [("warning", "c.yml:3", "TAG")]),
@@ -159,6 +169,7 @@ CASES: list[tuple[str, str | Mapping[str, str], Found]] = [
     ("CMP007", f"{SERVICE}    env_file: e\n  b:\n    env_file: [e]\n", [("error", "c.yml:3", "e")]),
     ("CMP007", f"{SERVICE}    env_file:\n      - path: e\n        required: false\n", []),
     ("CMP007", {"c.yml": f"{SERVICE}    env_file: e\n", "e": "A=1\n"}, []),
+    ("CMP007", {"c.yml": f"{SERVICE}    env_file: e\n", "e": "A=\0\n"}, [("error", "c.yml:3", "e")]),
     ("CMP007", {"c.yml": f"{SERVICE}    env_file: d\n", "d/f": ""}, [("error", "c.yml:3", "d")]),
     # ports
     (
@@ -336,6 +347,47 @@ def test_the_mend_names_the_env_file_that_has_the_name() -> None:
     assert finding.message.startswith("${TAG} gets nothing: .env.docker has it")
     assert finding.hint == "run docker compose --env-file .env.docker -f c.yml up"
     assert findings("CMP002", files, env_file=".env.docker") == []
+
+
+def test_an_empty_value_is_said_to_be_empty_and_where() -> None:
+    """Compose looked where it was told to: that is not a name which env_file alone has."""
+    files = {
+        "c.yml": f"{SERVICE}    image: a:${{TAG:?set it}}\n    env_file: .env.docker\n",
+        ".env.docker": "# which\nTAG=\n",
+    }
+    (finding,) = findings("CMP002", files, env_file=".env.docker")
+    assert finding.message == "${TAG} is empty in .env.docker (line 2), so Compose refuses to start"
+    assert finding.hint == "fill in TAG= in .env.docker"
+    (finding,) = findings("CMP002", files, env_file=".env.docker", environ={"TAG": ""})
+    assert finding.message == "${TAG} is empty in the shell, so Compose refuses to start"
+    assert finding.hint == "give it a value, or take it out: unset TAG"
+
+
+def test_one_empty_value_is_one_finding_and_the_hint_makes_a_password() -> None:
+    files = {
+        "c.yml": "services:\n  a: {command: '${DB_PASSWORD:?}'}\n  b: {image: 'x:${DB_PASSWORD:?}'}\n",
+        ".env": "DB_PASSWORD=\n",
+    }
+    (finding,) = findings("CMP002", files)
+    assert finding.message.startswith("${DB_PASSWORD} is empty in .env (line 1)")
+    assert finding.hint.startswith("fill in DB_PASSWORD= in .env; this makes one: python3 -c ")
+
+
+MERGED = {
+    "a.yml": "services:\n  a:\n    depends_on:\n      - b\n  b: {healthcheck: {test: x}}\n",
+    "b.yml": "services:\n  a: {depends_on: {c: {condition: service_healthy}}}\n  c: {image: x:1}\n",
+}
+
+
+def test_a_short_dependency_is_seen_through_a_merge() -> None:
+    """The merge turns the list into a mapping with conditions that nobody wrote."""
+    assert judge("CMP012", MERGED) == [("warning", "a.yml:4", "a")]
+    longer = {**MERGED, "c.yml": "services:\n  a: {depends_on: {b: {condition: service_healthy}}}\n"}
+    assert judge("CMP012", longer) == []
+    shorter = {**longer, "d.yml": "services:\n  a: {depends_on: [b, c]}\n"}
+    assert judge("CMP012", shorter) == [("warning", "d.yml:2", "a")]
+    decided = {**MERGED, "c.yml": "services:\n  a: {depends_on: {b: {condition: service_started}}}\n"}
+    assert judge("CMP012", decided) == []
 
 
 @pytest.mark.parametrize(

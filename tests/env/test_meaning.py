@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from exai_ops.cli import main
 from exai_ops.compose.model import Project
 from exai_ops.env.code import CodeUse, Read
 from exai_ops.env.nearest import Names
@@ -16,7 +17,7 @@ from exai_ops.env.removed import REMOVED, removed
 from exai_ops.env.rules import RULES
 from exai_ops.env.rules.table import Context
 from exai_ops.findings import Status
-from exai_ops.settings import VARIABLES
+from exai_ops.settings import STACK_VARIABLES, VARIABLES
 
 from .cases import context, document, found, places
 from .compose_cases import load, write
@@ -103,7 +104,20 @@ def test_the_code_says_what_is_known_too() -> None:
 
 def test_hints_for_our_own() -> None:
     (finding,) = found(RULES, "ENV201", live("EXAI_WS_PING_INTERVAL_SECS=30\n"))
-    assert finding.hint == "did you mean EXAI_WS_PING_INTERVAL?"
+    assert finding.hint == "rename it to EXAI_WS_PING_INTERVAL, if that is meant"
+
+
+def test_what_the_stack_takes_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the command itself, without a compose file that would say so."""
+    stack = [variable.name for variable in STACK_VARIABLES]
+    (tmp_path / ".env").write_text("".join(f"{name}=\n" for name in stack) + "REDIS_COMANDER_PORT=1\n")
+    monkeypatch.chdir(tmp_path)
+    main(["env", "check", "--only", "ENV201", "--format", "short"])
+    assert capsys.readouterr().out.splitlines() == [
+        f".env:{len(stack) + 1}: warning ENV201 REDIS_COMANDER_PORT is not known; REDIS_COMMANDER_PORT is"
+    ]
 
 
 def test_with_nothing_known_it_is_skipped() -> None:
@@ -119,7 +133,7 @@ def test_removed_keys() -> None:
         "MESSAGE_BUS_TTL is not read since 2025-10-18: the message bus was taken out",
         "take it out",
     )
-    assert port.hint == "set EXAI_WS_PORT instead"
+    assert port.hint == "take it out: EXAI_WS_PORT at line 2 is what is read"
     assert names("ENV202", live("METRICS_PORT=1\n", code=code("METRICS_PORT"))) == []
 
 
@@ -213,7 +227,7 @@ def test_types_say_what_is_allowed_and_no_secret() -> None:
     (finding,) = found(RULES, "ENV205", live("EXAI_WS_PORT=70000\n"))
     assert (finding.message, finding.hint) == (
         "EXAI_WS_PORT 70000 is out of range",
-        "allowed: a whole number from 0 to 65535",
+        "write EXAI_WS_PORT=8079 or another that is allowed: a whole number from 0 to 65535",
     )
     lines = (
         f"EXAI_WS_PORT={CANARY}",
@@ -268,7 +282,7 @@ def test_timeouts(text: str, expected: list[tuple[str, int, str]]) -> None:
 def test_timeouts_say_both_numbers() -> None:
     (finding,) = found(RULES, "ENV207", live(f"{TTL}=180\n"))
     assert finding.message == f"{TTL} is 180, not more than {CALL}, which is 180 by default"
-    assert finding.hint == f"set {TTL} to more than 180, or {CALL} to less"
+    assert finding.hint == f"write {TTL}=181 (more than 180), or set {CALL} to less"
 
 
 @pytest.mark.parametrize(

@@ -179,3 +179,15 @@ def test_what_cannot_be_done_is_said(args: list[str], code: int, capsys: pytest.
 def test_each_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["env", command, "--help"]) == 0
     assert "--" in capsys.readouterr().out
+
+
+def test_the_variables_of_the_stack_are_public_but_for_its_secrets(folder: Path) -> None:
+    (folder / ".env.example").write_text("A=1\n")
+    (folder / ".env").write_text(
+        "A=1\nTZ=Asia/Tokyo\nREDIS_COMMANDER_USER=ops\nREDIS_PASSWORD=canary-Zq7Lw9\nOTHER_ZONE=Asia/Tokyo\n"
+    )
+    assert main(["env", "sync"]) == 0
+    lines = (folder / ".env.example").read_text().splitlines()
+    assert lines[:3] == ["A=1", "TZ=Asia/Tokyo", "REDIS_COMMANDER_USER=ops"]
+    assert "canary" not in "".join(lines)
+    assert "OTHER_ZONE=Asia/Tokyo" not in lines

@@ -83,6 +83,9 @@ def sections(**keys: str) -> str:
         ("ENV009", "# exai:ignore[ENV001] why\nA=1  # exai:ignore[ENV005] why\n", "A=1\n", []),
         ("ENV009", "# OFF=1\n\nA=1\n", "A=1\n", []),
         ("ENV010", "# why\nA=1  # so\n", "#   why\nA=1 #so\n", []),
+        ("ENV010", "# why\nA=1\n", "A=1  # why\n", []),
+        ("ENV009", "# why\nA=1\n", "A=1  # why\n", []),
+        ("ENV010", "# why\n# so\nA=1\n", "# so\nA=1  # because\n", [("info", 3, "A")]),
         ("ENV010", "# why\nA=1\n", "# because\nA=1\n", [("info", 2, "A")]),
         ("ENV010", "# why\nA=1  # 30 s\n", "# because\nA=1  # 45 s\n", [("info", 2, "A")]),
         ("ENV010", "# why\nA=1  # 30 s\n", "A=1  # 45 s\n", [("info", 2, "A")]),
@@ -119,7 +122,7 @@ def test_one_file_alone_is_skipped_with_the_reason(rule: Any) -> None:
             "A=1\nA=2\n",
             "",
             "A is assigned at lines 1 and 2; line 2 wins for python-dotenv and compose",
-            "keep the one that you mean",
+            "take out line 1, or the last one if that is not what you mean",
         ),
         (
             "ENV004",
@@ -133,7 +136,7 @@ def test_one_file_alone_is_skipped_with_the_reason(rule: Any) -> None:
             "A=45\n",
             "\nA=30\n",
             f"A is '45' here and '30' in {LIVE}:2",
-            'take the value that is right into both, or list "A" in [tool.exai] differ',
+            'write A=30 here if .env.docker is right, else mend that; or list "A" in [tool.exai] differ',
         ),
         (
             "ENV007",

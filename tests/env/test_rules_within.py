@@ -48,6 +48,7 @@ BOTH = ("python-dotenv", "compose")
         ("ENV108", "lower=1\nmiXed=1\n", [("info", 1, "lower"), ("info", 2, "miXed")]),
         ("ENV109", "A=1\nB=${A}\nC=$D\n", [("warning", 3, "C")]),
         ("ENV109", "A=${NOPE}\n", [("warning", 1, "A")]),
+        ("ENV109", "A=$NOPE\nB=x${NOPE}\n", [("warning", 1, "A")]),
         ("ENV109", "A=${SHELL_HAS_IT}\nB=${NOPE:-x}\n", []),
         ("ENV110", "A=\"${B}\"\nC='$B'\nB=1\n", []),
         ("ENV110", "B=1\nA='${B}'\n", [("warning", 2, "A")]),
@@ -88,7 +89,7 @@ def test_who_takes_the_comment_is_said() -> None:
     assert (
         finding.message == "A is empty with a comment behind it, and compose takes the comment for its value"
     )
-    assert finding.hint == "put the comment on a line of its own above, and write A="
+    assert finding.hint == "put the comment on a line of its own above, and write A=; exai env fix does it"
     (finding,) = found(RULES, "ENV104", context(live="A= # why\n", readers=("python-dotenv",)))
     assert "Compose takes the comment" in finding.message
 
@@ -124,3 +125,18 @@ def test_a_refusal_is_said_once(text: str, readers: tuple[str, ...], part: str) 
     ]
     assert len(found_) == 1
     assert part in found_[0].message or found_[0].code == "ENV107"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("REDIS_PASSWORD=hunter$Zq7Xv9Kw\n", False),
+        ("URL=redis://:hunter$Zq7Xv9Kw@redis:6379/0\n", False),
+        ("REDIS_PASSWORD=${Zq7Xv9Kw}\n", True),
+        ("LEVEL=$Zq7Xv9Kw\n", True),
+    ],
+)
+def test_a_dollar_in_a_secret_names_no_variable(text: str, named: bool) -> None:
+    """What stands behind it is a piece of the secret, not a name to be shown."""
+    (finding,) = found(RULES, "ENV109", context(live=text, readers=BOTH))
+    assert ("Zq7Xv9Kw" in f"{finding.message} {finding.hint}") is named

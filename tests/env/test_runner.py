@@ -90,6 +90,15 @@ def test_what_a_terminal_obeys_is_not_said() -> None:
         ([".env.sample"], Found(example=".env.sample")),
         (["compose/compose.yaml", "compose.yaml"], Found(compose=("compose/compose.yaml",))),
         (["docker-compose.yml", ".env"], Found(live=".env", compose=("docker-compose.yml",))),
+        (["docker-compose.yml", "compose.yml"], Found(compose=("compose.yml",))),
+        (
+            ["compose/docker-compose.yml", "compose/docker-compose.override.yml", "compose.override.yml"],
+            Found(compose=("compose/docker-compose.yml", "compose/docker-compose.override.yml")),
+        ),
+        (
+            ["docker-compose.yml", "compose.override.yaml"],
+            Found(compose=("docker-compose.yml", "compose.override.yaml")),
+        ),
     ],
 )
 def test_files_are_found(tmp_path: Path, there: list[str], found: Found) -> None:

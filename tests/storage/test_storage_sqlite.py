@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import stat
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -113,17 +112,6 @@ async def test_close_leaves_one_file_and_no_thread(tmp_path: Path) -> None:
         if thread.name == str(tmp_path / "db"):
             thread.join(5)
             assert not thread.is_alive()
-
-
-async def test_opening_is_quick(tmp_path: Path) -> None:
-    times = []
-    for n in range(3):
-        store = SQLiteStorage(tmp_path / str(n))
-        started = time.perf_counter()
-        await store.open()
-        times.append(time.perf_counter() - started)
-        await store.close()
-    assert min(times) < 0.1
 
 
 async def test_a_hung_thread_fails_what_waits(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from exai_ops.errors import ToolNotFound
 from exai_ops.tools import registry
-from exai_ops.tools.registry import BUILT_IN, SUFFIXES, Registry, load_tools
+from exai_ops.tools.registry import BUILT_IN, SUFFIXES, Registry, ToolProblem, load_tools
 
 ROOT = Path(__file__).parents[2]
 GOOD = """
@@ -25,10 +25,19 @@ not_a_tool = 42
 """
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder on the path of imports, with real packages in it."""
+    """A folder on the path of imports: the packages in it are the only ones that offer tools.
+
+    What else is installed where the tests run is not what they are about.
+    """
     monkeypatch.syspath_prepend(tmp_path)
+
+    def found(*, group: str) -> list[importlib.metadata.EntryPoint]:
+        offers = importlib.metadata.distributions(path=[str(tmp_path)])
+        return [entry for offer in offers for entry in offer.entry_points.select(group=group)]
+
+    monkeypatch.setattr(importlib.metadata, "entry_points", found)
     return tmp_path
 
 
@@ -85,6 +94,17 @@ def test_of_two_packages_with_one_name_one_is_served_and_the_other_named(package
     assert [p.error for p in tools.problems] == [
         "the name belongs to another package's tool, which is served"
     ]
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        ("ValueError: no", "mine, of their-tools: ValueError: no"),
+        ("ValueError: a\n  b\tc", "mine, of their-tools: ValueError: a b c"),
+    ],
+)
+def test_a_problem_is_said_in_one_line(error: str, line: str) -> None:
+    assert str(ToolProblem(name="mine", distribution="their-tools", error=error)) == line
 
 
 def test_built_in_tools_need_no_metadata(monkeypatch: pytest.MonkeyPatch) -> None:

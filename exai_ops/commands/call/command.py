@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -20,6 +21,7 @@ Url = Annotated[
     str | None,
     typer.Option(metavar="URL", help="Address of the daemon, in place of EXAI_WS_HOST and EXAI_WS_PORT."),
 ]
+Port = Annotated[int | None, typer.Option(metavar="N", help="Port of the daemon (EXAI_WS_PORT).")]
 Format = Annotated[
     str | None,
     typer.Option(
@@ -45,6 +47,7 @@ EnvFile = Annotated[
 
 OWN: Final[dict[str, Any]] = {
     "url": Url,
+    "port": Port,
     "format_": Format,
     "json_": Json,
     "timeout": Timeout,
@@ -53,7 +56,11 @@ OWN: Final[dict[str, Any]] = {
     "env_file": EnvFile,
 }
 """What may also stand among the tool's options."""
-_EARLY: Final = ("--url", "--env-file")  # needed before the daemon can be asked for the tool's options
+_EARLY: Final = (
+    "--url",
+    "--port",
+    "--env-file",
+)  # needed before the daemon can be asked for the tool's options
 
 call = new_app()
 
@@ -69,17 +76,19 @@ def main(
     ] = None,
     *,
     url: Url = None,
+    port: Port = None,
     format_: Format = None,
     json_: Json = None,
     timeout: Timeout = None,
     retry: Retry = None,
     detach: Detach = False,
     fetch: Annotated[
-        str | None, typer.Option(metavar="ID", help="Get the result of a detached call.")
+        str | None, typer.Option(metavar="ID", help="Get the result of a detached call, or of a lost one.")
     ] = None,
     env_file: EnvFile = None,
 ) -> int:
     """Call a tool of the running daemon: its text streams to a terminal, its frames to a pipe."""
+    from exai_ops.client import Target
     from exai_ops.commands.call.run import Request, run
     from exai_ops.settings import environment, load
 
@@ -87,10 +96,20 @@ def main(
         what = "give the name of a tool, or --fetch ID" if tool is None else "--fetch takes no tool"
         raise UsageError(what, hint="exai call listmodels")
     early, rest = take(words or (), _EARLY)
-    given = {"url": early.get("--url", url), "format_": format_, "json_": json_, "timeout": timeout}
+    if "--port" in early:
+        port = _number(early["--port"])
+    url = early.get("--url", url)
+    if url is not None and port is not None:
+        raise UsageError("--port: is in --url already", hint="give one of the two")
+    given = {"url": url, "format_": format_, "json_": json_, "timeout": timeout}
     given |= {"retry": retry, "detach": detach}
     request = merge(Request(tool=tool, words=rest, fetch=fetch), given)
-    settings = load(environment(Path(early["--env-file"]) if "--env-file" in early else env_file))
+    settings = load(
+        environment(Path(early["--env-file"]) if "--env-file" in early else env_file),
+        overrides={} if port is None else {"ws_port": port},
+    )
+    if port is not None:  # a ticket of --fetch names an address, too
+        request = dataclasses.replace(request, url=Target.of(settings).url)
     return asyncio.run(run(request, settings, OWN, merge))
 
 
@@ -110,6 +129,12 @@ def take(words: Sequence[str], names: Sequence[str]) -> tuple[dict[str, str], li
     return found, rest
 
 
+def _number(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise UsageError(f"--port: {text!r} is not a number")
+    return int(text)
+
+
 _FIELDS: Final = {"format_": "format", "json_": "document", "timeout": "timeout_s", "retry": "retries"}
 
 
@@ -118,6 +143,6 @@ def merge(request: Request, given: Mapping[str, Any]) -> Request:
     said = {
         _FIELDS.get(name, name): value
         for name, value in given.items()
-        if value not in (None, False) and name != "env_file"
+        if value not in (None, False) and name not in ("env_file", "port")
     }
     return dataclasses.replace(request, **said)

@@ -1,15 +1,24 @@
-"""What a detached call needs to be fetched: kept in the state folder, since it holds a secret."""
+"""What a call needs to be fetched later: kept in the state folder, since it holds a secret.
+
+A ticket stays, so that a result can be fetched again for as long as the daemon keeps it.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from exai_ops.errors import ExaiError, UsageError
 from exai_ops.settings import Secret, Settings
+
+KEPT_S: Final = 2 * 86400.0
+"""How long a ticket is kept: longer than a daemon at its defaults knows a session that nobody takes up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +37,7 @@ def keep(settings: Settings, ticket: Ticket) -> None:
     path = _path(settings, ticket.request_id)
     fields = {"session_id": ticket.session_id, "url": ticket.url, "tool": ticket.tool}
     text = json.dumps(fields | {"resume": ticket.resume.reveal()})
+    _drop_old(path.parent, time.time() - KEPT_S)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(
@@ -51,8 +61,15 @@ def find(settings: Settings, request_id: str) -> Ticket:
 
 
 def drop(settings: Settings, request_id: str) -> None:
-    """Forget a ticket whose result was fetched."""
+    """Forget a ticket of a call that the daemon does not know any more."""
     _path(settings, request_id).unlink(missing_ok=True)
+
+
+def _drop_old(folder: Path, before: float) -> None:
+    for path in folder.glob("*.json"):
+        with contextlib.suppress(OSError):  # another command drops them too
+            if path.stat().st_mtime < before:
+                path.unlink()
 
 
 def _path(settings: Settings, request_id: str) -> Path:

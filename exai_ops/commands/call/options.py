@@ -47,7 +47,8 @@ class Option:
         if self._choices():
             return "string"
         if kind == "array":
-            return "strings" if self._schema.get("items", {}).get("type") == "string" else "json"
+            items = self._schema.get("items")
+            return "strings" if isinstance(items, dict) and items.get("type") == "string" else "json"
         return kind if isinstance(kind, str) and kind in _KINDS else "json"
 
     def _choices(self) -> tuple[str, ...]:
@@ -112,8 +113,10 @@ class Option:
 
 def _without_null(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """``T`` of a schema for ``T | None``."""
-    parts = [part for part in schema.get("anyOf", []) if part.get("type") != "null"]
-    if len(parts) == 1:
+    parts = [
+        part for part in schema.get("anyOf") or () if not isinstance(part, dict) or part.get("type") != "null"
+    ]
+    if len(parts) == 1 and isinstance(parts[0], dict):
         return {**parts[0], "default": schema.get("default")}
     kind = schema.get("type")
     if isinstance(kind, list):

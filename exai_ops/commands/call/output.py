@@ -108,10 +108,15 @@ def reply(frame: Frame) -> dict[str, Any]:
         "ok": error is None,
         "request_id": frame.get("request_id"),
         "text": frame.get("text"),
-        "metadata": frame.get("metadata") or {},
+        "metadata": _metadata(frame),
         "structured": frame.get("structured"),
         "error": error,
     }
+
+
+def _metadata(frame: Frame) -> dict[str, Any]:
+    metadata = frame.get("metadata")
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def failure(frame: Frame) -> dict[str, Any] | None:
@@ -178,7 +183,7 @@ def going_on(frame: Frame, command: str, flags: Sequence[str]) -> str | None:
 
     ``flags`` are the options that the next call must give too.
     """
-    metadata = frame.get("metadata") or {}
+    metadata = _metadata(frame)
     continuation_id = metadata.get("continuation_id")
     if not continuation_id or failure(frame) is not None:
         return None

@@ -9,16 +9,16 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from exai_ops.client import Connection, Frame, Target, connect
+from exai_ops.client import Connection, ConnectionLost, Frame, Target, connect
 from exai_ops.commands.call import detached, options
 from exai_ops.commands.call.detached import Ticket
 from exai_ops.commands.call.output import Output, Progress, Stdin, failure, going_on, output
-from exai_ops.errors import ExaiError, UsageError
+from exai_ops.commands.program import program
+from exai_ops.errors import ExaiError, TimeRanOut, UsageError
 from exai_ops.settings import Settings
 
 CANCEL_S: Final = 2.0
 """How long a cancelled call may take to say so."""
-EXIT_TIMEOUT: Final = 124
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,15 @@ ParseOwn: TypeAlias = Callable[[Request, Mapping[str, Any]], Request]
 
 
 class ToolFailed(ExaiError):
-    """The tool's call ended with an error."""
+    """The tool's call ended with an error.
+
+    Attributes:
+        code: As the daemon gave it.
+    """
+
+    def __init__(self, message: str, *, code: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
 
 
 async def run(request: Request, settings: Settings, own: Mapping[str, Any], merge: ParseOwn) -> int:
@@ -69,7 +77,19 @@ async def run(request: Request, settings: Settings, own: Mapping[str, Any], merg
         arguments = options.arguments(tool, made, given, request.document, stdin)
         call = Conversation(connection, request, str(tool["name"]), output(request.format, sys.stdout))
         call.flags = [option.flag for option in made if option.required]
-        return await (call.detach(arguments, settings) if request.detach else call.call(arguments))
+        work = call.detach(arguments, settings) if request.detach else call.call(arguments)
+        return await _attended(call, work, settings)
+
+
+async def _attended(call: Conversation, work: Coroutine[Any, Any, int], settings: Settings) -> int:
+    """A call to its end; when its connection is lost, keep what its result can still be fetched with."""
+    try:
+        return await work
+    except ConnectionLost as lost:
+        if call.keep_ticket(settings):
+            fetch = f"exai call --fetch {call.request_id} tells what became of it"
+            lost.hint = f"{lost.hint}; {fetch}" if lost.hint else fetch
+        raise
 
 
 def _wants_stdin(request: Request) -> bool:
@@ -83,13 +103,11 @@ async def _fetch(request: Request, settings: Settings) -> int:
     async with connect(target, session_id=ticket.session_id, resume=ticket.resume) as connection:
         call = Conversation(connection, request, ticket.tool, output(request.format, sys.stdout))
         try:
-            code = await call.fetch(ticket.request_id)
-        except ToolFailed:
-            detached.drop(settings, ticket.request_id)
+            return await call.fetch(ticket.request_id)
+        except ToolFailed as failed:
+            if failed.code == "NOT_FOUND":  # and will not be found later
+                detached.drop(settings, ticket.request_id)
             raise
-    if code == 0:
-        detached.drop(settings, ticket.request_id)
-    return code
 
 
 class Conversation:
@@ -131,8 +149,7 @@ class Conversation:
         except TimeoutError:
             if on_end is not None:
                 await on_end()
-            print(f"exai: error: no result within {self._request.timeout_s:g} s", file=sys.stderr)
-            return EXIT_TIMEOUT
+            raise TimeRanOut(f"no result within {self._request.timeout_s:g} s") from None
         except asyncio.CancelledError:
             if on_end is not None:
                 await on_end()
@@ -174,10 +191,24 @@ class Conversation:
         error = failure(last)
         if error is not None:
             raise _failed(self._tool, error)
-        line = going_on(last, f"exai call {self._tool}", self.flags)
+        line = going_on(last, f"{program()} call {self._tool}", self.flags)
         if line is not None and sys.stdout.isatty() and sys.stderr.isatty():
             print(line, file=sys.stderr)
         return 0
+
+    def keep_ticket(self, settings: Settings) -> bool:
+        """Keep what ``--fetch`` needs; False where the session or the folder does not allow it."""
+        if not self._connection.resume:
+            return False
+        try:
+            detached.keep(settings, self._ticket())
+        except ExaiError:
+            return False
+        return True
+
+    def _ticket(self) -> Ticket:
+        at = self._connection
+        return Ticket(self.request_id, at.session_id, at.resume, at.url, self._tool)
 
     async def _cancel(self) -> None:
         """Tell the daemon, and wait until the call says that it ended; silence is not waited for."""
@@ -194,7 +225,7 @@ class Conversation:
         at = self._connection
         if not at.resume:
             raise ExaiError("this daemon cannot resume a session, so the result could not be fetched")
-        detached.keep(settings, Ticket(self.request_id, at.session_id, at.resume, at.url, self._tool))
+        detached.keep(settings, self._ticket())
         await at.start(self.request_id, self._tool, arguments, stream=True, detach=True)
         async for frame in at.frames(self.request_id):
             if (error := failure(frame)) is not None:
@@ -205,7 +236,8 @@ class Conversation:
         self._progress.stop()
         print(self.request_id)
         if sys.stderr.isatty():
-            print(f"accepted; fetch its result with: exai call --fetch {self.request_id}", file=sys.stderr)
+            fetch = f"{program()} call --fetch {self.request_id}"
+            print(f"accepted; fetch its result with: {fetch}", file=sys.stderr)
         return 0
 
 
@@ -216,7 +248,7 @@ def _code(frame: Frame) -> str | None:
 
 def _retry_after_s(error: Mapping[str, Any]) -> float:
     value = error.get("retry_after", 1)
-    return min(max(float(value), 0.05), 60.0) if isinstance(value, int | float) else 1.0
+    return float(min(max(value, 0.05), 60.0)) if isinstance(value, int | float) and value >= 0 else 1.0
 
 
 def _failed(tool: str, error: Mapping[str, Any]) -> ExaiError:
@@ -225,7 +257,7 @@ def _failed(tool: str, error: Mapping[str, Any]) -> ExaiError:
     hint = str(error["hint"]) if error.get("hint") else _HINTS.get(str(error["code"]))
     if error["code"] == "TOOL_NOT_FOUND" or error.get("kind") == "InvalidArguments":
         return UsageError(message, hint=hint)
-    return ToolFailed(message, hint=hint)
+    return ToolFailed(message, code=str(error["code"]), hint=hint)
 
 
 _HINTS: Final = {

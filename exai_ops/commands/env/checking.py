@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from exai_ops.env.tracked import asking
 from exai_ops.errors import UsageError
 from exai_ops.findings import exit_code, parse_fail_on
 
 if TYPE_CHECKING:
     from exai_ops.env.rules.table import Rule
+    from exai_ops.env.tracked import Tracked
 
 
 class Options(NamedTuple):
@@ -41,6 +43,7 @@ def quickly(args: Sequence[str]) -> int | None:
     try:
         return run(options)
     finally:
+        gc.freeze()  # nor the 4 ms of a last look at all of it when the process ends
         gc.enable()
 
 
@@ -69,25 +72,30 @@ def parse(args: Sequence[str]) -> Options | None:
 
 def run(options: Options) -> int:
     """Do it, and the exit code."""
-    from exai_ops.env.rules import RULES
-    from exai_ops.env.runner import select
-
-    chosen = select(RULES, only=_split(options.only), skip=_split(options.skip))
     if options.list_rules or options.explain is not None:
-        return _tell(chosen, options.explain)
-    return _judge(chosen, options)
+        return _tell(options)
+    with asking(Path()) as tracked:  # git is at work while the rules are imported and the files are read
+        return _judge(options, tracked)
 
 
-def _tell(chosen: Sequence[Rule], code: str | None) -> int:
+def _tell(options: Options) -> int:
     from exai_ops.env.rules import RULES
     from exai_ops.env.rules.listing import explained, listed
     from exai_ops.env.runner import rule_of
 
+    chosen, code = _chosen(options), options.explain
     print(listed(chosen) if code is None else explained(rule_of(RULES, code)), end="")
     return 0
 
 
-def _judge(chosen: Sequence[Rule], options: Options) -> int:
+def _chosen(options: Options) -> Sequence[Rule]:
+    from exai_ops.env.rules import RULES
+    from exai_ops.env.runner import select
+
+    return select(RULES, only=_split(options.only), skip=_split(options.skip))
+
+
+def _judge(options: Options, tracked: Callable[[], Tracked]) -> int:
     from exai_ops.env import baseline
     from exai_ops.env.config import read_config
     from exai_ops.env.find import find
@@ -96,13 +104,14 @@ def _judge(chosen: Sequence[Rule], options: Options) -> int:
     from exai_ops.env.runner import Leave, run
     from exai_ops.render import renderer
 
+    chosen = _chosen(options)
     render, least = renderer(options.format), parse_fail_on(options.fail_on)
     base = None if options.baseline is None else Path(options.baseline)
     if options.write_baseline and base is None:
         raise UsageError("--write-baseline needs --baseline FILE", hint="name the file to write")
     here = Path()
     found = find(here, example=options.example, live=options.live, compose=options.compose)
-    seen = gather(here, found, read_config(here), env_file=options.env_file, code=options.code)
+    seen = gather(found, read_config(here), env_file=options.env_file, code=options.code, tracked=tracked)
     leave = Leave(
         suppressions=seen.suppressions,
         known=None if base is None or options.write_baseline else baseline.read(base),

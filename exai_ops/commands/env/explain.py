@@ -41,7 +41,7 @@ def explain(
     _check("--reader", reader, READERS)
     here = Path()
     found = find(here, live=live, compose=compose or ())
-    context = gather(here, found, read_config(here), env_file=env_file).context
+    context = gather(found, read_config(here), env_file=env_file).context
     services = context.project.services if context.project is not None else {}
     _check("--service", service, services)
     documents = [document for document in (context.live, context.main) if document is not None]

@@ -48,7 +48,7 @@ def fix(
     codes = _codes(only, skip)
     config = read_config(here)
     found = find(here, live=files[0]) if files else find(here)
-    readers = reader or _readers(here, found, config)
+    readers = reader or _readers(found, config)
     differs = False
     for document in [load_document(path) for path in files or _paths(found)]:
         leave = _suppressed(document, config)
@@ -90,14 +90,14 @@ def _known(readers: Sequence[str]) -> Sequence[str]:
     return readers
 
 
-def _readers(here: Path, found: Found, config: Config) -> Sequence[str]:
+def _readers(found: Found, config: Config) -> Sequence[str]:
     """The readers in use: the configured ones, else those of the compose file when it can be read."""
     from exai_ops.env.gather import gather, readers_in_use
 
     if config.readers is not None:
         return config.readers
     try:
-        return gather(here, found, config).context.readers
+        return gather(found, config).context.readers
     except CouldNotLook:
         return readers_in_use(config, None, None)
 

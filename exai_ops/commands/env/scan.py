@@ -151,12 +151,10 @@ def _told(lines: Iterator[Added | str], total: int) -> Iterator[Added]:
 
 def _printable(finding: Finding) -> Finding:
     """A finding whose names hold no line ends and nothing that a terminal obeys."""
-    from dataclasses import replace
-
     where = finding.where
     names = [None if text is None else _one_line(text) for text in (where.file, where.name)]
     where = Location(names[0], where.line, names[1])
-    return replace(finding, message=_one_line(finding.message), where=where)
+    return finding._replace(message=_one_line(finding.message), where=where)
 
 
 def _one_line(text: str) -> str:

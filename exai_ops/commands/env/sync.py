@@ -41,7 +41,7 @@ def sync(
     from exai_ops.env.load import load_document
     from exai_ops.env.publish import Policy
     from exai_ops.env.sync import sync as synced
-    from exai_ops.settings import VARIABLES
+    from exai_ops.settings import STACK_VARIABLES, VARIABLES
 
     here = Path()
     config = read_config(here)
@@ -49,7 +49,8 @@ def sync(
     one, two = (load_document(name) for name in names)
     source, target = (one, two) if reverse else (two, one)
     known = {name: variable for variable in VARIABLES for name in variable.names}
-    policy = Policy(public=config.public, differ=config.differ, variables=known)
+    stack = (variable.name for variable in STACK_VARIABLES if not variable.secret)
+    policy = Policy(public=(*config.public, *stack), differ=config.differ, variables=known)
     done = synced(source, target, policy, reverse=reverse, prune=prune)
     said = list(_said(done, source.path))
     differs = apply(target, done.document, said, dry_run=dry_run, check=check, secrets=source)

@@ -1,164 +1,179 @@
-"""Compose's ``env_file``, as compose-go's dotenv parser reads it.
+"""Compose's ``env_file``, as compose-go reads it.
 
-A byte order mark is skipped; ``export``; ``:`` separates too; a bare name is taken from the environment;
-an unquoted value is cut at the first space-hash after its left trim, so ``KEY=  # note`` gives ``# note``;
-double quotes have escapes and variables, single ones neither; quotes span lines; a name that begins with
-a digit is dropped without a word.
+A byte order mark is dropped, ``export`` skipped, and ``:`` separates like ``=``. An unquoted value loses its
+left white space, then all from the first space-hash on: ``A=  # c`` is the string ``# c``, and a tab before
+the hash does not count. Single quotes are literal; double quotes know escapes and ``$``; both may span lines,
+and what stands behind the closing quote is read as the next statement. A bare name takes the environment's
+value, and so does ``$X`` before it asks the file. A name that begins with a digit is kept: compose-go has a
+function that drops it, which Compose does not call.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
-from typing import Final
 
 from exai_ops.compose.interpolation import RequiredMissingError, TemplateError, parse_template
-from exai_ops.env.model import Reading, ReadProblem
+from exai_ops.env.model import Reading
+from exai_ops.env.readers._reading import (
+    BOM,
+    GO_SPACE,
+    MAX_VALUES_CHARACTERS,
+    Gathering,
+    LineCounter,
+    Refused,
+    decode,
+)
 
-NAME: Final = "compose"
-_EXPORT: Final = re.compile(r"export[ \t]+")
-_ESCAPE: Final = re.compile(r'\\([abcfnrtv$"\\]|[0-7]{3})')
-_ESCAPED: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
-_LONE: Final = re.compile(r"\$\$|\$(?![A-Za-z_{])")
-_NAME_RUNE: Final = re.compile(r"[\w.\-\[\]]")
-
-
-class _RefusedError(Exception):
-    def __init__(self, line: int, why: str) -> None:
-        super().__init__(f"line {line}: {why}")
+_MAX_TEMPLATES = 2 << 20  # a character of a value with nested variables takes up to 3 us
+_INLINE_SPACE = "\t\v\f\r \x85\xa0"
+_SKIP = re.compile(f"(?:[{GO_SPACE}]++|#[^\n]*)*+")
+_EXPORT = re.compile(rf"export(?=[\t\n\f\r ])[{_INLINE_SPACE}]*")
+_NAME = re.compile(r"[^=:\n]*")
+_PLAIN_NAME = re.compile(rf"[A-Za-z0-9_.\-\[\]{_INLINE_SPACE}]*")
+_GAP = re.compile(f"[{_INLINE_SPACE}]*")
+_QUOTED = {
+    '"': re.compile(r'"((?:[^"\\]++|\\.)*+)"', re.DOTALL),
+    "'": re.compile(r"'((?:[^'\\]++|\\.)*+)'", re.DOTALL),
+}
+_PAIR = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPE = re.compile(r'\\(?:[abcfnrtv$"\\]|0[0-9]{0,3})')
+_ESCAPED = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "$": "$$"}
+_OCTAL = re.compile(r"[0-3][0-7]{2}")
 
 
 def read(data: bytes, environ: Mapping[str, str]) -> Reading:
-    """What Compose makes of an ``env_file``."""
-    text = data.decode("utf-8", "replace").removeprefix("\ufeff").replace("\r\n", "\n")
-    reader = _Reader(text, environ)
+    """What it sets."""
+    gathering = Gathering("compose")
     try:
-        return reader.reading()
-    except (_RefusedError, RequiredMissingError) as error:
-        return Reading(reader=NAME, values={}, lines={}, refused=str(error))
+        _Parser(decode(data).removeprefix(BOM), environ, gathering).run()
+    except Refused as refused:
+        return gathering.refuse(refused)
+    return gathering.done()
 
 
-class _Reader:
-    def __init__(self, text: str, environ: Mapping[str, str]) -> None:
-        self._text = text
-        self._environ = environ
-        self._values: dict[str, str] = {}
-        self._lines: dict[str, int] = {}
-        self._problems: list[ReadProblem] = []
-        self._needs: list[str] = []
-        self._counted = (0, 1)
+class _Parser:
+    def __init__(self, text: str, environ: Mapping[str, str], gathering: Gathering) -> None:
+        self.text = text
+        self.at = 0
+        self.environ = environ
+        self.gathering = gathering
+        self.lines = LineCounter(text)
+        self.templates = 0  # characters of values with variables
 
-    def reading(self) -> Reading:
-        at = 0
-        while (at := self._statement(at)) < len(self._text):
-            at = self._pair(at)
-        problems = tuple(self._problems)
-        return Reading(
-            reader=NAME, values=self._values, lines=self._lines, problems=problems, needs=tuple(self._needs)
-        )
-
-    def _statement(self, at: int) -> int:
-        """Where the next statement begins, behind white space and comments."""
-        text = self._text
-        while at < len(text):
-            if text[at].isspace():
-                at += 1
-            elif text[at] == "#":
-                at = self._line_end(at)
+    def run(self) -> None:
+        while True:
+            self._take(_SKIP)
+            if self.at >= len(self.text):
+                return
+            line = self.lines.line(self.at)
+            key, bare = self._key(line)
+            if not bare:
+                self._set(key, self._value(line), line)
+            elif key in self.environ:
+                self._set(key, self.environ[key], line)
             else:
-                break
-        return at
+                self.gathering.need(key)
+                self.gathering.problem(line, "a bare name that the environment does not give is left unset")
 
-    def _pair(self, at: int) -> int:
-        line = self._line_of(at)
-        if match := _EXPORT.match(self._text, at):
-            at = match.end()
-        key, at, bare = self._key(at, line)
-        if bare:
-            if key in self._environ:
-                self._keep(key, self._environ[key], line)
-            else:
-                self._needs.append(key)
-            return at
-        value, at = self._value(at)
-        self._keep(key, value, line)
-        return at
+    def _take(self, pattern: re.Pattern[str]) -> str:
+        found = pattern.match(self.text, self.at)
+        if found is None:
+            return ""
+        self.at = found.end()
+        return found.group()
 
-    def _keep(self, key: str, value: str, line: int) -> None:
-        if key[:1].isdigit():
-            self._problems.append(ReadProblem(line=line, message=f"{key} begins with a digit: dropped"))
-            return
-        self._values[key], self._lines[key] = value, line
+    def _key(self, line: int) -> tuple[str, bool]:
+        """The name, and whether it is bare; the position moves past its separator."""
+        self._take(_EXPORT)
+        if self.at >= len(self.text):
+            raise Refused(f"line {line}: export without a name", line)
+        start = self.at
+        name = self._take(_NAME)
+        if not _PLAIN_NAME.fullmatch(name):
+            _check_name(name, line)
+        end = self.text[self.at : self.at + 1]
+        if (
+            not end
+        ):  # compose-go reads a bare name without a line end as the value of a variable without a name
+            self.at = start
+            name = ""
+        self.at += len(end)
+        key = name.rstrip(GO_SPACE)
+        if " " in key:
+            raise Refused(f"line {line}: key cannot contain a space", line)
+        return key, end == "\n"
 
-    def _key(self, at: int, line: int) -> tuple[str, int, bool]:
-        """The name, where its value begins, and whether it has none."""
-        text, end = self._text, at
-        while end < len(text) and text[end] not in "=:\n":
-            if not _NAME_RUNE.match(text[end]) and not text[end].isspace():
-                raise _RefusedError(line, f"unexpected character {text[end]!r} in variable name")
-            end += 1
-        key = text[at:end].rstrip()
-        if any(character.isspace() for character in key):
-            raise _RefusedError(line, "key cannot contain a space")
-        bare = end >= len(text) or text[end] == "\n"
-        return key, end + (0 if bare else 1), bare
+    def _value(self, line: int) -> str:
+        self._take(_GAP)
+        quote = self.text[self.at : self.at + 1]
+        if quote not in _QUOTED:
+            return self._unquoted(line)
+        found = _QUOTED[quote].match(self.text, self.at)
+        if found is None:
+            raise Refused(f"line {line}: unterminated quoted value", line)
+        self.at = found.end()
+        value = _unescape_quote(found.group(1), quote)
+        return self._expand(_ESCAPE.sub(_escape, value), line) if quote == '"' else value
 
-    def _value(self, at: int) -> tuple[str, int]:
-        text = self._text
-        while at < len(text) and text[at] in " \t\v\f\r":
-            at += 1
-        quote = text[at : at + 1]
-        if quote in ("'", '"') and quote:
-            return self._quoted(at, quote)
-        end = self._line_end(at)
-        value = text[at:end].partition(" #")[0].rstrip()
-        return self._expanded(value), end
+    def _unquoted(self, line: int) -> str:
+        end = self.text.find("\n", self.at)
+        end = len(self.text) if end < 0 else end
+        value = self.text[self.at : end].partition(" #")[0].rstrip(GO_SPACE)
+        self.at = end + 1
+        return self._expand(value, line)
 
-    def _quoted(self, at: int, quote: str) -> tuple[str, int]:
-        text = self._text
-        end = text.find(quote, at + 1)
-        while end >= 0 and text[end - 1] == "\\":
-            end = text.find(quote, end + 1)
-        if end < 0:
-            first = text[at : self._line_end(at)]
-            raise _RefusedError(self._line_of(len(text)), f"unterminated quoted value {first}")
-        inside = text[at + 1 : end]
-        literal = quote == "'"
-        value = inside.replace("\\'", "'") if literal else self._expanded(_ESCAPE.sub(_unescape, inside))
-        return value, self._line_end(end + 1)
-
-    def _expanded(self, value: str) -> str:
+    def _expand(self, value: str, line: int) -> str:
         if "$" not in value:
             return value
-        kept = _LONE.sub(lambda match: "$$" if match[0] == "$" else match[0], value)
+        self.templates += len(value)
+        if self.templates > _MAX_TEMPLATES:
+            raise Refused(
+                f"line {line}: its values with variables are more than {_MAX_TEMPLATES >> 20} MiB", line
+            )
+        limit = max(0, MAX_VALUES_CHARACTERS - self.gathering.size)
+        template = parse_template(value)
         try:
-            template = parse_template(kept)
-        except TemplateError:
-            return value
-        self._needs += [
-            r.name for r in template.references() if r.kind == "plain" and self._look(r.name) is None
-        ]
-        return template.resolve(self._look, strict=True)
+            return template.resolve(self._lookup, strict=True, missing=self.gathering.need, limit=limit)
+        except TemplateError as error:
+            raise Refused(f"line {line}: invalid template, {error}", line) from None
+        except RequiredMissingError as error:
+            raise Refused(f"line {line}: {error}", line) from None
 
-    def _look(self, name: str) -> str | None:
-        """The shell's value goes before the file's."""
-        return self._environ.get(name, self._values.get(name))
+    def _lookup(self, name: str) -> str | None:
+        value = self.environ.get(name)
+        return self.gathering.values.get(name) if value is None else value
 
-    def _line_end(self, at: int) -> int:
-        found = self._text.find("\n", at)
-        return len(self._text) if found < 0 else found
-
-    def _line_of(self, at: int) -> int:
-        position, line = self._counted
-        line += self._text.count("\n", position, at)
-        self._counted = (at, line)
-        return line
+    def _set(self, key: str, value: str, line: int) -> None:
+        if not key:
+            self.gathering.problem(line, "a value without a name: a name at the file's end needs a line end")
+        else:
+            self.gathering.set(key, value, line)
 
 
-def _unescape(match: re.Match[str]) -> str:
-    escape = match[1]
-    if escape == "$":
-        return "$$"
-    if len(escape) == 3:
-        return chr(int(escape, 8) & 0xFF)
-    return _ESCAPED.get(escape, escape if escape in '"\\' else match[0])
+def _check_name(name: str, line: int) -> None:
+    for char in name:
+        if char in _INLINE_SPACE or char in "_.-[]" or unicodedata.category(char)[0] in "LN":
+            continue
+        shown = repr(char) if char in "\"'#$`/\\!@%&*()+,;<>?^{|}~" else f"U+{ord(char):04X}"
+        raise Refused(f"line {line}: unexpected character {shown} in a variable's name", line)
+
+
+def _unescape_quote(raw: str, quote: str) -> str:
+    """Only the escaped quote loses its backslash here."""
+    if "\\" not in raw:
+        return raw
+    return _PAIR.sub(lambda found: quote if found.group(1) == quote else found.group(), raw)
+
+
+def _escape(found: re.Match[str]) -> str:
+    """One escape of double quotes; an octal that Go does not know keeps its backslash and loses its 0."""
+    match = found.group()
+    char = match[1]
+    if char == "0":
+        digits = match[2:]
+        return chr(int(digits, 8)) if _OCTAL.fullmatch(digits) else f"\\{digits}"
+    if char == "c":
+        return match
+    return _ESCAPED.get(char, char)

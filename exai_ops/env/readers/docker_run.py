@@ -1,48 +1,60 @@
-"""``docker run --env-file`` and Compose's ``format: raw``: the rest of the line, as it stands.
+"""``docker run --env-file``, which is also Compose's ``format: raw``: the literal rest of each line.
 
-Quotes, comments behind a value and trailing spaces belong to the value; a bare name is taken from the
-environment; white space in a name refuses the file. Source: docker/cli, ``pkg/kvfile``.
+Quotes, comments behind a value and trailing spaces belong to the value. A bare key takes the value of the
+shell. White space in a name, bytes that are no UTF-8 and a line of 64 KiB refuse the file (docker/cli,
+``pkg/kvfile``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
-from typing import Final
 
 from exai_ops.env.model import Reading
+from exai_ops.env.readers._reading import BOM, GO_SPACE, Gathering, Refused, decode, first_bad_line
 
-_SPACE: Final = " \t\n\v\f\r\x85\xa0"
-
-
-def _read(data: bytes, environ: Mapping[str, str], *, name: str) -> Reading:
-    values: dict[str, str] = {}
-    lines: dict[str, int] = {}
-    needs: list[str] = []
-    for number, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-        try:
-            text = raw.removesuffix(b"\r").decode().lstrip(_SPACE)
-        except UnicodeDecodeError:
-            return _refused(name, f"line {number} is no UTF-8")
-        if not text or text.startswith("#"):
-            continue
-        key, equals, value = text.partition("=")
-        if not key:
-            return _refused(name, f"line {number}: no variable name")
-        if any(character in _SPACE for character in key):
-            return _refused(name, f"line {number}: variable '{key}' contains whitespaces")
-        if equals:
-            values[key], lines[key] = value, number
-        elif key in environ:
-            values[key], lines[key] = environ[key], number
-        else:
-            needs.append(key)
-    return Reading(reader=name, values=values, lines=lines, needs=tuple(needs))
+_MAX_LINE_BYTES = 64 * 1024  # Go's bufio.MaxScanTokenSize, the line feed included
 
 
-def _refused(name: str, why: str) -> Reading:
-    return Reading(reader=name, values={}, lines={}, refused=why)
+def read(data: bytes, environ: Mapping[str, str], *, reader: str = "docker-run") -> Reading:
+    """What it sets."""
+    gathering = Gathering(reader)
+    try:
+        _read(data, environ, gathering)
+    except Refused as refused:
+        return gathering.refuse(refused)
+    return gathering.done()
 
 
-read = partial(_read, name="docker-run")
-read_raw = partial(_read, name="compose-raw")
+def read_raw(data: bytes, environ: Mapping[str, str]) -> Reading:
+    """The same for an ``env_file`` entry with ``format: raw``."""
+    return read(data, environ, reader="compose-raw")
+
+
+def _read(data: bytes, environ: Mapping[str, str], gathering: Gathering) -> None:
+    bad = first_bad_line(data)
+    lines = data.split(b"\n")
+    for number, raw in enumerate(lines, start=1):
+        if len(raw) >= _MAX_LINE_BYTES:
+            raise Refused(f"line {number}: longer than {_MAX_LINE_BYTES} bytes", number)
+        if number == bad:
+            raise Refused(f"line {number}: bytes that are no UTF-8", number)
+        text = decode(raw.removesuffix(b"\r"))
+        _line(text.removeprefix(BOM) if number == 1 else text, number, environ, gathering)
+
+
+def _line(text: str, number: int, environ: Mapping[str, str], gathering: Gathering) -> None:
+    line = text.lstrip(GO_SPACE)
+    if not line or line[0] == "#":
+        return
+    key, equals, value = line.partition("=")
+    if not key:
+        raise Refused(f"line {number}: no variable name", number)
+    if " " in key or "\t" in key:
+        raise Refused(f"line {number}: the variable's name contains white space", number)
+    if equals:
+        gathering.set(key, value, number)
+    elif key in environ:
+        gathering.set(key, environ[key], number)
+    else:
+        gathering.need(key)
+        gathering.problem(number, "a bare name that the environment does not give is left unset")

@@ -1,82 +1,93 @@
-"""Node 20's ``--env-file``: nothing is expanded, a value is cut at any ``#``, quotes span lines.
+"""Node's ``--env-file`` and ``util.parseEnv``, as of Node 20.20: no expansion, and a value ends at any ``#``.
 
-Only ``\\n`` in double quotes is an escape; a byte order mark stays in the first name; a line without
-``=`` becomes part of the name of the next. Source: Node's ``src/node_dotenv.cc``.
+Only spaces are trimmed, carriage returns vanish, a byte order mark stays in the first name. A name is all
+that stands before the next ``=``, line ends included, so a line without ``=`` spoils the name below it. An
+empty name ends the reading.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from exai_ops.env.model import Reading
+from exai_ops.env.readers._reading import Gathering, LineCounter, Refused
 
-NAME: Final = "node"
-_SPACE: Final = " "  # neither a tab nor a line end is one here
-
-
-def read(data: bytes, environ: Mapping[str, str]) -> Reading:  # noqa: ARG001  # it expands nothing
-    """What Node makes of a file."""
-    text = data.decode("utf-8", "replace").replace("\r", "")
-    return _Reader(text).reading()
+_QUOTES = ('"', "'", "`")
 
 
-class _Reader:
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._end = len(text.rstrip(_SPACE))
-        self._values: dict[str, str] = {}
-        self._lines: dict[str, int] = {}
-        self._counted = (0, 1)
+def read(data: bytes, environ: Mapping[str, str]) -> Reading:  # noqa: ARG001 - Node expands nothing
+    """What it sets."""
+    gathering = Gathering("node")
+    try:
+        _Parser(data.replace(b"\r", b"").decode("utf-8", "replace"), gathering).run()
+    except Refused as refused:
+        return gathering.refuse(refused)
+    return gathering.done()
 
-    def reading(self) -> Reading:
-        at = self._skip_space(0)
-        while at < self._end:
-            comment = self._text[at] == "#" and self._line_end(at) < self._end
-            at = self._line_end(at) + 1 if comment or self._text[at] == "\n" else self._pair(at)
-        return Reading(reader=NAME, values=self._values, lines=self._lines)
 
-    def _pair(self, at: int) -> int:
-        equal = self._text.find("=", at, self._end)
-        key = self._text[at:equal].strip(_SPACE).removeprefix("export ") if equal >= 0 else ""
-        if not key:
-            return self._end
-        start = at + len(self._text[at:equal]) - len(self._text[at:equal].lstrip(_SPACE))
-        value, at = self._value(equal + 1)
-        if value is not None:
-            self._values[key] = value
-            self._lines[key] = self._line_of(start)
-        return at
+class _Parser:
+    """Walks the text; ``at`` is where the unread rest begins."""
 
-    def _value(self, at: int) -> tuple[str | None, int]:
-        """The value and where to go on; None for a quote that is open at the end of the file."""
-        if at >= self._end or self._text[at] == "\n":
-            return "", at + 1
-        at = self._skip_space(at)
-        quote = self._text[at] if at < self._end else ""
-        if quote and quote in "\"'`":
-            closing = self._text.find(quote, at + 1, self._end)
-            if closing >= 0:
-                inside = self._text[at + 1 : closing]
-                value = inside.replace("\\n", "\n") if quote == '"' else inside
-                return value, self._line_end(closing + 1)
-            end = self._line_end(at)
-            return (self._text[at:end] if end < self._end else None), end if end < self._end else at
-        end = self._line_end(at)
-        return self._text[at:end].partition("#")[0].strip(_SPACE), end
+    def __init__(self, text: str, gathering: Gathering) -> None:
+        self.text = text.rstrip(" ")
+        self.at = self._skip_spaces(0)
+        self.gathering = gathering
+        self.lines = LineCounter(self.text)
 
-    def _skip_space(self, at: int) -> int:
-        while at < self._end and self._text[at] in _SPACE:
+    def run(self) -> None:
+        while self.at < len(self.text):
+            if self.text[self.at] in "\n#":
+                end = self.text.find("\n", self.at)
+                if end >= 0:
+                    self.at = end + 1
+                    continue
+            if not self._assignment():
+                return
+
+    def _skip_spaces(self, at: int) -> int:
+        while self.text.startswith(" ", at):
             at += 1
         return at
 
-    def _line_end(self, at: int) -> int:
-        found = self._text.find("\n", at, self._end)
-        return self._end if found < 0 else found
+    def _assignment(self) -> bool:
+        """Read one; False when reading ends."""
+        equals = self.text.find("=", self.at)
+        if equals < 0:
+            return False
+        written = self.text[self.at : equals]
+        key = written.strip(" ")
+        line = self.lines.line(self.at + len(written) - len(written.lstrip(" \n")))
+        if not written:
+            self.gathering.problem(line, "no name before =: reading ends here")
+            return False
+        if not key:  # spaces alone: Node steps over their beginning, to the line end before them
+            key = "\n"
+        if "\n" in key:
+            self.gathering.problem(line, "a line without = becomes part of the name below it")
+        self.at = self._skip_spaces(equals + 1)
+        self._value(key.removeprefix("export "), line)
+        return True
 
-    def _line_of(self, at: int) -> int:
-        """Line of a position; positions come in order, so that all is counted once."""
-        position, line = self._counted
-        line += self._text.count("\n", position, at)
-        self._counted = (at, line)
-        return line
+    def _value(self, key: str, line: int) -> None:
+        first = self.text[self.at : self.at + 1]
+        end = self.text.find("\n", self.at)
+        if first in _QUOTES and first:
+            close = self.text.find(first, self.at + 1)
+            if close >= 0:
+                value = self.text[self.at + 1 : close]
+                self.gathering.set(key, value.replace("\\n", "\n") if first == '"' else value, line)
+                self._go_to_line_end(close + 1)
+            elif end >= 0:
+                self.gathering.problem(line, f"the quote {first} is never closed and stays in the value")
+                self.gathering.set(key, self.text[self.at : end], line)
+                self.at = end
+            else:
+                self.gathering.problem(line, f"the quote {first} is never closed: left unset")
+            return
+        value = self.text[self.at : end if end >= 0 else len(self.text)]
+        self.gathering.set(key, value.partition("#")[0].strip(" "), line)
+        self.at = end if end >= 0 else len(self.text)
+
+    def _go_to_line_end(self, at: int) -> None:
+        end = self.text.find("\n", at)
+        self.at = end if end >= 0 else len(self.text)

@@ -1,6 +1,6 @@
 """What python-dotenv and Compose make of a file without peculiarities, in one pass of one pattern.
 
-python-dotenv's own parser takes 50 us a key, and its import as long as the rest of a check. Lines that are
+It spares a check of a plain pair of files the import of both readers, a tenth of its time. Lines that are
 taken here: blank ones, comments, and ``KEY=value`` with a value that is unquoted, or quoted on one line
 without a backslash. No ``$`` in the file, and no white space but blanks and LF.
 """

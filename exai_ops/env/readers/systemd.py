@@ -1,166 +1,143 @@
-"""systemd's ``EnvironmentFile=``: a machine of states, one character at a time.
+"""systemd's ``EnvironmentFile=``: no expansion and no inline comments.
 
-``;`` begins a comment too, and none stands behind a value; a backslash before a line end goes on; quotes
-join what they hold to what stands beside them; ``$`` means nothing; a name that is none is dropped.
-Source: systemd's ``src/basic/env-file.c``, and systemd.exec(5).
+Comments begin with ``#`` or ``;``. Quoted pieces concatenate, white space between them vanishes; a quote
+within an unquoted value is literal. A backslash keeps the next character and joins lines; in double quotes
+it goes only before ``"``, a backtick, ``$`` and itself. Names that are no shell names are dropped with a line
+in the journal. ``export A=1`` is such a name.
 """
 
 from __future__ import annotations
 
-import enum
 import re
 from collections.abc import Mapping
-from typing import Final
 
-from exai_ops.env.model import Reading, ReadProblem
+from exai_ops.env.model import Reading
+from exai_ops.env.readers._reading import Gathering, LineCounter, Refused, decode
 
-NAME: Final = "systemd"
-_VALID: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_NEWLINE: Final = "\n\r"
-_SPACE: Final = " \t\n\r"
+_SPACE = re.compile(r"[ \t\r\n]*")
+_COMMENT = re.compile(r"(?:[^\\\r\n]++|\\(?:.|\Z))*+(?:[\r\n]|\Z)", re.DOTALL)
+_KEY = re.compile(r".[^=\r\n]*", re.DOTALL)
+_PLAIN = re.compile(r"(?:[^\\\r\n]++|\\(?:.|\Z))*+", re.DOTALL)
+_SINGLE = re.compile(r"([^']*)('?)")
+_DOUBLE = re.compile(r'((?:[^"\\]++|\\.)*+)\\?("?)', re.DOTALL)
+_GAP = re.compile(r"[ \t]*")
+_TOKEN = re.compile(r"\\(?:.|\Z)|[ \t]+|[^\\ \t]+", re.DOTALL)
+_DOUBLE_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Surrogates are bytes that are no UTF-8; noncharacters count as such too. Comments may hold them.
+_BAD_CHARACTER = re.compile(
+    "[\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(f"{chr(p + 0xFFFE)}{chr(p + 0xFFFF)}" for p in range(0, 0x110000, 0x10000))
+    + "]"
+)
+_CONTINUED = re.compile(r"\\[\r\n]")
 
 
-class _State(enum.Enum):
-    BEFORE_KEY = enum.auto()
-    KEY = enum.auto()
-    BEFORE_VALUE = enum.auto()
-    VALUE = enum.auto()
-    VALUE_ESCAPE = enum.auto()
-    SINGLE = enum.auto()
-    DOUBLE = enum.auto()
-    DOUBLE_ESCAPE = enum.auto()
-    COMMENT = enum.auto()
-    COMMENT_ESCAPE = enum.auto()
-
-
-def read(data: bytes, environ: Mapping[str, str]) -> Reading:  # noqa: ARG001  # it expands nothing
-    """What systemd makes of an ``EnvironmentFile=``; bytes that are no UTF-8 make it refuse."""
+def read(data: bytes, environ: Mapping[str, str]) -> Reading:  # noqa: ARG001 - it expands nothing
+    """What it sets."""
+    gathering = Gathering("systemd")
     try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        return Reading(reader=NAME, values={}, lines={}, refused=f"line {line} is no UTF-8")
-    machine = _Machine()
-    for character in text:
-        machine.feed(character)
-    machine.end()
-    return Reading(reader=NAME, values=machine.values, lines=machine.lines, problems=tuple(machine.problems))
+        _check_nul(data)
+        _Parser(decode(data), gathering).run()
+    except Refused as refused:
+        return gathering.refuse(refused)
+    return gathering.done()
 
 
-class _Machine:
-    def __init__(self) -> None:
-        self.values: dict[str, str] = {}
-        self.lines: dict[str, int] = {}
-        self.problems: list[ReadProblem] = []
-        self._state = _State.BEFORE_KEY
-        self._key: list[str] = []
-        self._value: list[str] = []
-        self._kept = 0  # characters of the value that trailing white space does not reach
-        self._line = self._began = 1
-        self._steps = {
-            _State.BEFORE_KEY: self._before_key,
-            _State.KEY: self._in_key,
-            _State.BEFORE_VALUE: self._before_value,
-            _State.VALUE: self._in_value,
-            _State.VALUE_ESCAPE: self._value_escape,
-            _State.SINGLE: self._single,
-            _State.DOUBLE: self._double,
-            _State.DOUBLE_ESCAPE: self._double_escape,
-            _State.COMMENT: self._comment,
-            _State.COMMENT_ESCAPE: self._comment_escape,
-        }
+def _check_nul(data: bytes) -> None:
+    nul = data.find(b"\0")
+    if nul >= 0:
+        line = data.count(b"\n", 0, nul) + 1
+        raise Refused(f"line {line}: a NUL byte", line)
 
-    def feed(self, character: str) -> None:
-        self._steps[self._state](character)
-        self._line += character == "\n"
 
-    def end(self) -> None:
-        states = (_State.BEFORE_KEY, _State.KEY, _State.COMMENT, _State.COMMENT_ESCAPE)
-        if self._state not in states:
-            self._push()
+class _Parser:
+    def __init__(self, text: str, gathering: Gathering) -> None:
+        self.text = text
+        self.at = 0
+        self.gathering = gathering
+        self.lines = LineCounter(text)
 
-    def _push(self) -> None:
-        key = "".join(self._key).rstrip(_SPACE)
-        value = "".join(self._value)
-        value = value[: self._kept] + value[self._kept :].rstrip(_SPACE)
-        if _VALID.fullmatch(key):
-            self.values[key], self.lines[key] = value, self._began
+    def run(self) -> None:
+        while True:
+            self.at = self._past(_SPACE)
+            if self.at >= len(self.text):
+                return
+            line = self.lines.line(self.at)
+            if self.text[self.at] in "#;":
+                self._comment(line)
+            else:
+                self._statement(line)
+
+    def _past(self, pattern: re.Pattern[str]) -> int:
+        found = pattern.match(self.text, self.at)
+        return found.end() if found else self.at
+
+    def _comment(self, line: int) -> None:
+        start, self.at = self.at, self._past(_COMMENT)
+        if _CONTINUED.search(self.text, start, self.at):
+            self.gathering.problem(
+                line, "a comment that ends in a backslash swallows the next line before 254"
+            )
+
+    def _statement(self, line: int) -> None:
+        start, self.at = self.at, self._past(_KEY)
+        key = self.text[start : self.at].rstrip(" \t")
+        if self.text[self.at : self.at + 1] != "=":
+            self.gathering.problem(line, "a line without = is dropped")
+            return
+        self.at += 1
+        value = self._value()
+        if _BAD_CHARACTER.search(key) or _BAD_CHARACTER.search(value):
+            raise Refused(f"line {line}: bytes that are no UTF-8, or a character that Unicode has not", line)
+        if _NAME.fullmatch(key):
+            self.gathering.set(key, value, line)
         else:
-            self.problems.append(ReadProblem(line=self._began, message="is no name of a variable: dropped"))
-        self._key, self._value, self._kept = [], [], 0
-        self._state = _State.BEFORE_KEY
+            self.gathering.problem(line, "dropped: the name is not made of letters, digits and _ alone")
 
-    def _keep(self, text: str) -> None:
-        self._value.append(text)
-        self._kept = len(self._value)
+    def _value(self) -> str:
+        pieces: list[str] = []
+        while True:
+            self.at = self._past(_GAP)
+            first = self.text[self.at : self.at + 1]
+            if first in ("'", '"'):
+                pieces.append(self._quoted(first))
+            elif first in ("", "\r", "\n"):
+                return "".join(pieces)
+            else:
+                start, self.at = self.at, self._past(_PLAIN)
+                pieces.append(_plain(self.text[start : self.at]))
+                return "".join(pieces)
 
-    def _before_key(self, character: str) -> None:
-        if character in "#;":
-            self._state = _State.COMMENT
-        elif character not in _SPACE:
-            self._key, self._began, self._state = [character], self._line, _State.KEY
+    def _quoted(self, quote: str) -> str:
+        found = (_SINGLE if quote == "'" else _DOUBLE).match(self.text, self.at + 1)
+        if found is None:  # both match the empty string
+            return ""
+        if not found.group(2):
+            self.gathering.problem(self.lines.line(self.at), f"the quote {quote} takes the rest of the file")
+        self.at = found.end()
+        return found.group(1) if quote == "'" else _DOUBLE_ESCAPE.sub(_unescape, found.group(1))
 
-    def _in_key(self, character: str) -> None:
-        if character in _NEWLINE:
-            self.problems.append(ReadProblem(line=self._began, message="is no assignment: dropped"))
-            self._state = _State.BEFORE_KEY
-        elif character == "=":
-            self._state = _State.BEFORE_VALUE
+
+def _unescape(found: re.Match[str]) -> str:
+    char = found.group(1)
+    if char == "\n":
+        return ""
+    return char if char in '"\\`$' else found.group()
+
+
+def _plain(raw: str) -> str:
+    """An unquoted value: escapes resolved, trailing white space gone unless it is escaped."""
+    if "\\" not in raw:
+        return raw.rstrip(" \t")
+    pieces: list[str] = []
+    kept = 0
+    for token in _TOKEN.findall(raw):
+        if token[0] == "\\":
+            pieces.append("" if token[1:] in ("", "\r", "\n") else token[1:])
+            kept = len(pieces)
         else:
-            self._key.append(character)
-
-    def _before_value(self, character: str) -> None:
-        if character in _NEWLINE:
-            self._kept = len(self._value)
-            self._push()
-        elif character in "'\"\\":
-            marks = {"'": _State.SINGLE, '"': _State.DOUBLE, "\\": _State.VALUE_ESCAPE}
-            self._state = marks[character]
-        elif character not in _SPACE:
-            self._value.append(character)
-            self._state = _State.VALUE
-
-    def _in_value(self, character: str) -> None:
-        if character in _NEWLINE:
-            self._push()
-        elif character == "\\":
-            self._kept = len(self._value)
-            self._state = _State.VALUE_ESCAPE
-        else:
-            self._value.append(character)
-
-    def _value_escape(self, character: str) -> None:
-        self._state = _State.VALUE
-        if character not in _NEWLINE:
-            self._keep(character)
-
-    def _single(self, character: str) -> None:
-        if character == "'":
-            self._state = _State.BEFORE_VALUE
-        else:
-            self._keep(character)
-
-    def _double(self, character: str) -> None:
-        if character == '"':
-            self._state = _State.BEFORE_VALUE
-        elif character == "\\":
-            self._state = _State.DOUBLE_ESCAPE
-        else:
-            self._keep(character)
-
-    def _double_escape(self, character: str) -> None:
-        self._state = _State.DOUBLE
-        if character in '"\\`$':
-            self._keep(character)
-        elif character != "\n":
-            self._keep("\\")
-            self._keep(character)
-
-    def _comment(self, character: str) -> None:
-        if character == "\\":
-            self._state = _State.COMMENT_ESCAPE
-        elif character in _NEWLINE:
-            self._state = _State.BEFORE_KEY
-
-    def _comment_escape(self, character: str) -> None:  # noqa: ARG002  # whatever it is, a line end too
-        self._state = _State.COMMENT
+            pieces.append(token)
+            if token[0] not in " \t":
+                kept = len(pieces)
+    return "".join(pieces[:kept])

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Final
 
+from exai_ops.env.find import EXAMPLES, LIVE
 from exai_ops.env.model import Assignment, Comment, Document
+from exai_ops.env.removed import removed
 from exai_ops.env.rules.reading import groups, readings
 from exai_ops.env.rules.table import Context, Rule
 from exai_ops.env.shown import may_differ, shown
@@ -63,8 +65,16 @@ def missing_in_example(context: Context) -> Iterator[Finding]:
         if key in off:
             status, why = Status.INFO, f", where line {off[key]} has it as a comment"
         message = f"{key} is not in {example.path}{why}"
-        hint = f"add it to {example.path} with a placeholder, or run exai env sync"
+        hint = f"add it to {example.path} with a placeholder, or run exai env sync{_named(example, live)}"
+        if removed(key):
+            hint = "take it out here, as ENV202 says"
         yield Finding("ENV002", status, message, hint, at(live, there))
+
+
+def _named(example: Document, live: Document) -> str:
+    """The options that name two files, where a command would not find them by itself."""
+    options = (("--example", example.path, EXAMPLES), ("--live", live.path, LIVE))
+    return "".join(f" {option} {path}" for option, path, found in options if path not in found)
 
 
 def duplicates(context: Context) -> Iterator[Finding]:
@@ -74,7 +84,10 @@ def duplicates(context: Context) -> Iterator[Finding]:
             lines = _lines(all_of)
             same = "" if len({a.value for a in all_of}) > 1 else ", with the same value"
             message = f"{key} is assigned at {lines}{same}; {_winners(context, document, key)}"
-            hint = "keep the one that you mean"
+            first = _listed([str(a.line) for a in all_of[:-1]])
+            hint = f"take out line {first}" + (
+                "" if same else ", or the last one if that is not what you mean"
+            )
             status = Status.INFO if same else Status.WARNING
             yield Finding("ENV003", status, message, hint, at(document, all_of[-1]))
 
@@ -105,7 +118,9 @@ def values_differ(context: Context) -> Iterator[Finding]:
         if may_differ(key, documented.value, used.value) is None:
             values = f"{shown(key, documented.value)} here and {shown(key, used.value)}"
             message = f"{key} is {values} in {live.path}:{used.line}"
-            hint = f'take the value that is right into both, or list "{key}" in [tool.exai] differ'
+            right = _line(used)
+            hint = f"write {right} here if {live.path} is right, else mend that"
+            hint += f'; or list "{key}" in [tool.exai] differ'
             yield Finding("ENV005", Status.WARNING, message, hint, at(example, documented))
 
 
@@ -153,8 +168,12 @@ def _emptied(all_of: Sequence[Assignment]) -> bool:
 
 
 def _lines(all_of: Iterable[Assignment]) -> str:
-    numbers = [str(a.line) for a in all_of]
-    return f"lines {', '.join(numbers[:-1])} and {numbers[-1]}"
+    return f"lines {_listed([str(a.line) for a in all_of])}"
+
+
+def _listed(numbers: Sequence[str]) -> str:
+    """``1, 2 and 3``."""
+    return " and ".join(part for part in (", ".join(numbers[:-1]), numbers[-1]) if part)
 
 
 def _winners(context: Context, document: Document, key: str) -> str:
@@ -192,7 +211,7 @@ RULES: Final[tuple[Rule, ...]] = (
         code="ENV003",
         severity=Status.WARNING,
         title="every key is assigned once",
-        hint="keep the assignment that you mean",
+        hint="take out the assignments that you do not mean",
         explanation="Readers take the last assignment, some tools and most people the first one they see. The"
         " finding says which line wins for each reader in use. It is info when all have the same value.",
         function=duplicates,

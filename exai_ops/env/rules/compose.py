@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
-from typing import Final, TypeAlias
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from exai_ops.compose.model import Project
-from exai_ops.env.rules import compose_environment as environment
-from exai_ops.env.rules import compose_health as health
-from exai_ops.env.rules import compose_localhost as localhost
-from exai_ops.env.rules import compose_secrets as secrets
-from exai_ops.env.rules import compose_services as services
 from exai_ops.env.rules.table import Context, Rule, RuleFunction
 from exai_ops.findings import Finding, Status
 
-ProjectRule: TypeAlias = Callable[[Context, Project], Iterable[Finding]]
+if TYPE_CHECKING:
+    from exai_ops.compose.model import Project
+
+ProjectRule: TypeAlias = "Callable[[Context, Project], Iterable[Finding]]"
 
 
-def _needing_project(code: str, function: ProjectRule) -> RuleFunction:
+def _needing_project(code: str, place: str) -> RuleFunction:
     def judge(context: Context) -> Iterator[Finding]:
         if context.project is None:
             yield Finding(code, Status.SKIP, "needs a compose file", "name it with --compose")
         else:
+            function = _function(place)
             yield from map(_one_line, function(context, context.project))
 
     return judge
+
+
+def _function(place: str) -> ProjectRule:
+    """The function of ``module:function``, imported when there is a project to judge."""
+    module, _, name = place.partition(":")
+    function: ProjectRule = getattr(import_module(f"{__package__}.compose_{module}"), name)
+    return function
 
 
 def _one_line(finding: Finding) -> Finding:
@@ -33,21 +38,21 @@ def _one_line(finding: Finding) -> Finding:
     if finding.message.isprintable() and finding.hint.isprintable():
         return finding
     message, hint = (_printable(text) for text in (finding.message, finding.hint))
-    return replace(finding, message=message, hint=hint)
+    return finding._replace(message=message, hint=hint)
 
 
 def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def _rule(code: str, severity: Status, function: ProjectRule, *, title: str, hint: str, why: str) -> Rule:
+def _rule(code: str, severity: Status, place: str, *, title: str, hint: str, why: str) -> Rule:
     return Rule(
         code=code,
         severity=severity,
         title=title,
         hint=hint,
         explanation=" ".join(why.split()),
-        function=_needing_project(code, function),
+        function=_needing_project(code, place),
     )
 
 
@@ -55,17 +60,17 @@ RULES: Final = (
     _rule(
         "CMP001",
         Status.ERROR,
-        environment.refused,
+        "environment:refused",
         title="Compose accepts the files",
         hint="mend the line; docker compose config says the same",
         why="""A key that stands twice in a mapping, a $ that begins no variable, a list merged over a
-        mapping: Compose refuses the project. Here the last of two keys is taken, so that the rest can be
-        judged.""",
+        mapping, one container_name for two services: Compose refuses the project. Here the last of two keys
+        is taken, so that the rest can be judged.""",
     ),
     _rule(
         "CMP002",
         Status.ERROR,
-        environment.unresolved,
+        "environment:unresolved",
         title="every ${...} of the compose file gets a value",
         hint="docker compose --env-file FILE -f COMPOSE up",
         why="""Compose resolves ${NAME} from the shell, then from the files of --env-file, or without that
@@ -78,7 +83,7 @@ RULES: Final = (
     _rule(
         "CMP003",
         Status.WARNING,
-        environment.time_zones,
+        "environment:time_zones",
         title="every service has the same TZ",
         hint="write TZ once, in an anchor that every service merges",
         why="""Logs of two services can be laid side by side only in one time zone. A container without TZ
@@ -88,7 +93,7 @@ RULES: Final = (
     _rule(
         "CMP004",
         Status.INFO,
-        environment.env_file_order,
+        "environment:env_file_order",
         title="env_file stands above environment",
         hint="move env_file above environment",
         why="""Style alone. Compose does not look at the order of the two keys: what environment says wins
@@ -98,7 +103,7 @@ RULES: Final = (
     _rule(
         "CMP005",
         Status.WARNING,
-        environment.commander_host,
+        "environment:commander_host",
         title="redis-commander has REDIS_HOST",
         hint="add REDIS_HOST with the service's name to its environment",
         why="""redis-commander with REDIS_HOSTS and without REDIS_HOST opens a second connection to its
@@ -108,7 +113,7 @@ RULES: Final = (
     _rule(
         "CMP006",
         Status.ERROR,
-        environment.commander_password,
+        "environment:commander_password",
         title="redis-commander has the password that redis asks for",
         hint="give it REDIS_PASSWORD, from where ${...} is resolved",
         why="""A redis service that is started with requirepass answers NOAUTH to a redis-commander without
@@ -118,7 +123,7 @@ RULES: Final = (
     _rule(
         "CMP007",
         Status.ERROR,
-        environment.env_files_there,
+        "environment:env_files_there",
         title="every env_file is there",
         hint="make the file, or say required: false",
         why="""Compose refuses to start a service whose env_file is missing, unless its entry says required:
@@ -128,7 +133,7 @@ RULES: Final = (
     _rule(
         "CMP008",
         Status.WARNING,
-        services.open_ports,
+        "services:open_ports",
         title="ports are published on loopback",
         hint='write "127.0.0.1:HOST:CONTAINER"',
         why="""A port without an address is bound on every interface, and the engine's own firewall rules
@@ -139,7 +144,7 @@ RULES: Final = (
     _rule(
         "CMP009",
         Status.ERROR,
-        services.colliding_ports,
+        "services:colliding_ports",
         title="no two services publish the same port",
         hint="give one of them another host port",
         why="""The second service cannot bind the port and does not start. Different addresses do not
@@ -148,7 +153,7 @@ RULES: Final = (
     _rule(
         "CMP010",
         Status.WARNING,
-        services.untagged_images,
+        "services:untagged_images",
         title="images have a version",
         hint="write image: NAME:VERSION",
         why="""Without a tag, or with latest, the next pull brings another program than the one that was
@@ -158,7 +163,7 @@ RULES: Final = (
     _rule(
         "CMP011",
         Status.WARNING,
-        health.deaf_healthchecks,
+        "health:deaf_healthchecks",
         title="healthchecks can fail",
         hint="ask the service and fail without an answer",
         why="""A test that ends with || true or exit 0, or only prints, is healthy while the service is
@@ -168,7 +173,7 @@ RULES: Final = (
     _rule(
         "CMP012",
         Status.WARNING,
-        services.unconditional,
+        "services:unconditional",
         title="depends_on waits for the healthcheck",
         hint="write depends_on: {NAME: {condition: service_healthy}}",
         why="""The short form waits for the start of the container alone. Where the other service has a
@@ -178,7 +183,7 @@ RULES: Final = (
     _rule(
         "CMP013",
         Status.ERROR,
-        secrets.passwords_in_commands,
+        "secrets:passwords_in_commands",
         title="no password stands in a command line or healthcheck",
         hint="take it from the container's environment: $$NAME within sh -c",
         why="""A password in command, entrypoint or healthcheck is in every copy of the file, in docker
@@ -189,7 +194,7 @@ RULES: Final = (
     _rule(
         "CMP014",
         Status.WARNING,
-        secrets.password_defaults,
+        "secrets:password_defaults",
         title="no password has a default in the compose file",
         hint="write ${NAME:?set it in the --env-file}",
         why="""${ADMIN_PASSWORD:-admin} is a password that everybody knows, and it holds just when the one
@@ -198,7 +203,7 @@ RULES: Final = (
     _rule(
         "CMP015",
         Status.ERROR,
-        localhost.localhost,
+        "localhost:localhost",
         title="services look for one another by name, not at localhost",
         hint="write the service's name in place of localhost",
         why="""Inside a container localhost is that container. A variable that names localhost, or a URL
@@ -208,7 +213,7 @@ RULES: Final = (
     _rule(
         "CMP016",
         Status.INFO,
-        services.unbounded,
+        "services:unbounded",
         title="services restart, rotate their logs and have a memory limit",
         hint="add restart, logging options and mem_limit",
         why="""Without a restart policy a service stays down; without max-size the json-file driver fills

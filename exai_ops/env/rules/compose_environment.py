@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import Final
 
-from exai_ops.compose.model import Interpolation, Place, Project, Service
+from exai_ops.compose.model import EnvFile, Interpolation, Place, Project, Service, Source
 from exai_ops.env.effective import Candidate, FileReading, readings_of, value_of
 from exai_ops.env.rules.table import Context
 from exai_ops.env.shown import is_secret_key
+from exai_ops.env.weak import MAKE_ONE, is_chosen
 from exai_ops.findings import Finding, Location, Status
 
 
@@ -28,12 +30,45 @@ def files_read(context: Context, project: Project, service: Service) -> tuple[Fi
     return found
 
 
+_MENDS: Final = {
+    "duplicate": "keep one of them, and take the other out",
+    "template": "write $$ for a $ that is meant as it is, or ${NAME} for a variable",
+    "shape": "write it in the same form in both places",
+}
+
+
 def refused(_context: Context, project: Project) -> Iterator[Finding]:
     """What Compose does not accept in the files."""
     for problem in project.problems:
         if problem.kind != "required":  # CMP002 says those, with what to do
-            hint = "keep one of them" if problem.kind == "duplicate" else ""
+            hint = _MENDS[problem.kind]
             yield Finding("CMP001", Status.ERROR, problem.message, hint, at(problem.place, problem.kind))
+    yield from _same_names(project)
+
+
+_LOOKED_AT: Final = 50  # of one name; there are more only in a hostile file
+
+
+def _same_names(project: Project) -> Iterator[Finding]:
+    """Services with one ``container_name``, unless no profile starts both."""
+    first: dict[str, list[Service]] = {}
+    for service in project.services.values():
+        name = service.body.get("container_name")
+        if isinstance(name, str) and name:
+            for other in first.setdefault(name, []):
+                if run_together(service, other):
+                    message = f"{service.name} has the container_name of {other.name}"
+                    hint = "give one of them another, or take it out: Compose makes a name"
+                    where = at(service.at("container_name"), service.name)
+                    yield Finding("CMP001", Status.ERROR, message, hint, where)
+                    break
+            if len(first[name]) < _LOOKED_AT:
+                first[name].append(service)
+
+
+def run_together(one: Service, other: Service) -> bool:
+    """Whether some choice of one profile, or none, starts both."""
+    return not one.profiles or not other.profiles or bool(set(one.profiles) & set(other.profiles))
 
 
 # --- ${...} ------------------------------------------------------------------------------------
@@ -41,9 +76,13 @@ def refused(_context: Context, project: Project) -> Iterator[Finding]:
 
 def unresolved(context: Context, project: Project) -> Iterator[Finding]:
     """References that nothing in the interpolation environment gives."""
+    said: set[str] = set()
     for reference in _each_once(project.interpolations):
         required = reference.kind in (":?", "?")
         empty = reference.kind == ":?" and project.environment.get(reference.name) == ""
+        if empty and reference.name in said:  # one empty line, however many places wait for it
+            continue
+        said.update([reference.name] if empty else ())
         if empty or (not reference.found and (required or reference.kind == "plain")):
             yield _unresolved(context, project, reference, required=required)
 
@@ -60,17 +99,36 @@ def _each_once(references: Iterable[Interpolation]) -> Iterable[Interpolation]:
 
 def _unresolved(context: Context, project: Project, reference: Interpolation, *, required: bool) -> Finding:
     name, file = reference.name, _file_with(context, project, reference)
-    compose = " ".join(f"-f {path}" for path in project.files[:1])
-    if file:
+    if reference.found:
+        message, hint = _empty(name, project.sources.get(name))
+    elif file:
         message = f"${{{name}}} gets nothing: {file} has it, but what env_file names never feeds ${{...}}"
-        hint = f"run docker compose --env-file {file} {compose} up"
+        hint = f"run docker compose --env-file {file} {_options(project)} up"
     else:
         message = f"${{{name}}} gets nothing: neither the shell nor {project.env_file or '.env'} has it"
-        hint = f"put {name}=... into the file that --env-file names, or write ${{{name}:-default}}"
+        hint = f"add to {project.env_file or '.env'}: {name}=... or write ${{{name}:-default}}"
     message += ", so Compose refuses to start" if required else ", so it is empty"
     serious = required or file is not None or is_secret_key(name)
     status = Status.ERROR if serious else Status.WARNING
     return Finding("CMP002", status, message, hint, at(reference.place, name))
+
+
+def _empty(name: str, source: Source | None) -> tuple[str, str]:
+    """Message and hint for a name that is there, without a value; an included file has sources of its own."""
+    if source is not None and source.where is None:
+        return f"${{{name}}} is empty in the shell", f"give it a value, or take it out: unset {name}"
+    where = source.where if source is not None else None
+    file = where.file if where is not None else "the file that --env-file names"
+    message = f"${{{name}}} is empty in {file}" + (f" (line {where.line})" if where is not None else "")
+    return message, f"fill in {name}= in {file}" + (
+        f"; this makes one: {MAKE_ONE}" if is_chosen(name) else ""
+    )
+
+
+def _options(project: Project) -> str:
+    """The files as ``docker compose`` is given them; included ones it finds by itself."""
+    given = (path for n, path in enumerate(project.files) if n == 0 or ".override." in path)
+    return " ".join(f"-f {path}" for path in given)
 
 
 def _file_with(context: Context, project: Project, reference: Interpolation) -> str | None:
@@ -103,7 +161,8 @@ def time_zones(context: Context, project: Project) -> Iterator[Finding]:
     elif len(zones) > 1:
         first = project.services[next(iter(zones))]
         message = "no service sets TZ: all of them run in UTC"
-        yield Finding("CMP003", Status.INFO, message, "set TZ once, in an anchor", at(first.place, "TZ"))
+        hint = "write TZ: Australia/Melbourne, say, in an anchor that the environment of each service merges"
+        yield Finding("CMP003", Status.INFO, message, hint, at(first.place, "TZ"))
 
 
 def _zone(service: Service, zone: Candidate | None, common: str) -> Iterator[Finding]:
@@ -139,7 +198,7 @@ def env_file_order(_context: Context, project: Project) -> Iterator[Finding]:
             yield Finding("CMP004", Status.INFO, message, hint, at(file, service.name))
 
 
-def env_files_there(_context: Context, project: Project) -> Iterator[Finding]:
+def env_files_there(context: Context, project: Project) -> Iterator[Finding]:
     """Env files that are named and required, and are not there."""
     readers: dict[str, list[str]] = {}
     for service in project.services.values():
@@ -147,19 +206,24 @@ def env_files_there(_context: Context, project: Project) -> Iterator[Finding]:
             readers.setdefault(file.path, []).append(service.name)
     seen = set()
     for file in (file for service in project.services.values() for file in service.env_files):
-        if file.data is not None or (not file.required and file.problem == "does not exist"):
+        binary = file.data is not None and b"\0" in file.data
+        if not binary and (file.data is not None or (not file.required and file.problem == "does not exist")):
             continue
         if file.path not in seen:
             seen.add(file.path)
-            yield _no_file(file.path, file.problem or "does not exist", file.place, readers[file.path])
+            example = context.example.path if context.example is not None else None
+            yield _no_file(file, example, readers[file.path])
 
 
-def _no_file(path: str, problem: str, place: Place, services: list[str]) -> Finding:
+def _no_file(file: EnvFile, example: str | None, services: list[str]) -> Finding:
+    path, place = file.path, file.place
+    problem = file.problem or ("does not exist" if file.data is None else "is binary")
     message = f"{path} {problem}; {', '.join(dict.fromkeys(services))} would read it"
     if problem == "does not exist":
-        hint = f"make it from the example, or write {{path: {path}, required: false}}"
+        make = f"run cp {example} {path}, and fill it in" if example else "make it"
+        hint = f"{make}, or write - {{path: {path}, required: false}}"
         return Finding("CMP007", Status.ERROR, message, hint, at(place, path))
-    status = Status.ERROR if "folder" in problem else Status.UNKNOWN
+    status = Status.ERROR if "folder" in problem or "binary" in problem else Status.UNKNOWN
     return Finding("CMP007", status, message, "make it a readable file", at(place, path))
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from exai_ops.compose.model import Project, Service
 from exai_ops.compose.ports import Port, ports_of
-from exai_ops.env.rules.compose_environment import at
+from exai_ops.env.rules.compose_environment import at, run_together
 from exai_ops.env.rules.compose_health import is_off
 from exai_ops.env.rules.table import Context
 from exai_ops.findings import Finding, Status
@@ -65,7 +65,7 @@ def colliding_ports(_context: Context, project: Project) -> Iterator[Finding]:
 
 
 def _clash(one: Published, other: Published) -> bool:
-    return one[2].collides(other[2]) and _run_together(one[0], other[0])
+    return one[2].collides(other[2]) and run_together(one[0], other[0])
 
 
 def _collision(one: Published, other: Published, order: Mapping[str, int]) -> Finding:
@@ -75,7 +75,7 @@ def _collision(one: Published, other: Published, order: Mapping[str, int]) -> Fi
     there = at(first[0].at(f"ports.{first[1]}"), first[0].name)
     whose = "itself" if first[0] is service else first[0].name
     message = f"{service.name} publishes {_shown(port.published)}, which {whose} has at {there}"
-    hint = "give one of them another host port"
+    hint = f"give {service.name} another host port, or {whose} at {there}"
     return Finding("CMP009", Status.ERROR, message, hint, at(service.at(f"ports.{index}"), service.name))
 
 
@@ -85,11 +85,6 @@ def _ports(project: Project) -> list[Published]:
         for service in project.services.values()
         for index, port in ports_of(service.body)
     ]
-
-
-def _run_together(one: Service, other: Service) -> bool:
-    """Whether some choice of one profile, or none, starts both."""
-    return not one.profiles or not other.profiles or bool(set(one.profiles) & set(other.profiles))
 
 
 # --- images ------------------------------------------------------------------------------------
@@ -141,9 +136,8 @@ def _plain_dependencies(service: Service) -> Iterable[tuple[str, str]]:
     if isinstance(depends, list):
         return [(str(name), f"depends_on.{index}") for index, name in enumerate(depends)]
     if isinstance(depends, Mapping):
-        plain = (
-            name for name, how in depends.items() if not isinstance(how, Mapping) or "condition" not in how
-        )
+        # A condition that a merge put there in place of the short form has no text.
+        plain = (name for name, how in depends.items() if not _mapping(how).get("condition"))
         return [(name, f"depends_on.{name}") for name in plain]
     return []
 

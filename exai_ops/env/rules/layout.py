@@ -106,8 +106,10 @@ def comment_on_one_side(context: Context) -> Iterator[Finding]:
     ours, theirs = _free(context, example), _free(context, live)
     pairs = _counterparts(ours, theirs)
     paired = {number for number, _ in pairs}, {number for _, number in pairs}
-    yield from _lone_blocks(example, live, [free for n, free in enumerate(ours) if n not in paired[0]])
-    yield from _lone_blocks(live, example, [free for n, free in enumerate(theirs) if n not in paired[1]])
+    lone = [free for number, free in enumerate(ours) if number not in paired[0]]
+    lone_there = [free for number, free in enumerate(theirs) if number not in paired[1]]
+    yield from _lone_blocks(context, example, live, lone)
+    yield from _lone_blocks(context, live, example, lone_there)
 
 
 def comment_drift(context: Context) -> Iterator[Finding]:
@@ -186,10 +188,9 @@ def _differences(context: Context, example: Document, live: Document) -> _Differ
         found: _Differences = []
         for key in _common(example, live):
             one, two = example.index[key][-1], live.index[key][-1]
-            pairs = zip(
-                ("comment behind it", "comment above it"), _comments(one), _comments(two), strict=True
-            )
-            kinds = [(kind, not ours or not theirs) for kind, ours, theirs in pairs if ours != theirs]
+            if (one.inline, one.above) == (two.inline, two.above):
+                continue  # as most are: cleaning them up to compare them is most of the work
+            kinds = list(_kinds(_comments(one), _comments(two)))
             if kinds:
                 found.append((one, two, kinds))
         context.memo["comments"] = found
@@ -197,8 +198,29 @@ def _differences(context: Context, example: Document, live: Document) -> _Differ
     return known
 
 
+def _kinds(ours: tuple[str, str], theirs: tuple[str, str]) -> Iterator[tuple[str, bool]]:
+    """Which comments of a key differ, and whether one side has none; behind or above is no difference."""
+    if ours == theirs or _words(ours) == _words(theirs):
+        return
+    for kind, mine, other in zip(("comment behind it", "comment above it"), ours, theirs, strict=True):
+        if mine != other:
+            yield kind, not mine or not other
+
+
+def _words(comments: tuple[str, str]) -> list[str]:
+    return sorted(line for text in comments for line in text.split("\n") if line)
+
+
 def _listed(kinds: Sequence[tuple[str, bool]], *, article: bool = True) -> str:
     return " and ".join(f"a {kind}" if article else kind for kind, _ in kinds)
+
+
+def _blocks(context: Context, document: Document) -> list[Block]:
+    key = ("blocks", id(document))
+    if key not in context.memo:
+        context.memo[key] = blocks(document)
+    found: list[Block] = context.memo[key]
+    return found
 
 
 def _free(context: Context, document: Document) -> list[_Free]:
@@ -206,10 +228,11 @@ def _free(context: Context, document: Document) -> list[_Free]:
     key = ("free", id(document))
     if key not in context.memo:
         lines = [
-            (b, {_joined([line]): line for line in b.lines}) for b in blocks(document) if b.below is None
+            (block, {line: text for text in block.lines if (line := _joined([text]))})
+            for block in _blocks(context, document)
+            if block.below is None
         ]
-        kept = [(b, {line: text for line, text in texts.items() if line}) for b, texts in lines]
-        context.memo[key] = [(b, texts) for b, texts in kept if texts]
+        context.memo[key] = [(block, texts) for block, texts in lines if texts]
     found: list[_Free] = context.memo[key]
     return found
 
@@ -230,9 +253,11 @@ def _counterparts(ours: Sequence[_Free], theirs: Sequence[_Free]) -> list[tuple[
     return pairs
 
 
-def _lone_blocks(document: Document, other: Document, free: Sequence[_Free]) -> Iterator[Finding]:
+def _lone_blocks(
+    context: Context, document: Document, other: Document, free: Sequence[_Free]
+) -> Iterator[Finding]:
     """Of free blocks without a counterpart, those with lines that the other file has nowhere."""
-    known = {_joined([line]) for block in blocks(other) for line in block.lines} if free else set()
+    known = {_joined([line]) for block in _blocks(context, other) for line in block.lines} if free else set()
     for block, lines in free:
         strange = [text for line, text in lines.items() if line not in known]
         if strange:
@@ -295,7 +320,8 @@ RULES: Final[tuple[Rule, ...]] = (
         severity=Status.INFO,
         title="the comments of a key say the same in both files",
         hint="decide which comment is right",
-        explanation="Two explanations of one key: at most one of them is true. White space is not compared."
+        explanation="Two explanations of one key: at most one of them is true. White space is not compared,"
+        " nor whether a comment stands above or behind."
         " Blocks of comments that belong to no key are compared too, when they share a line.",
         function=comment_drift,
     ),

@@ -17,12 +17,12 @@ RULES: Final[tuple[Rule, ...]] = (
         title="no key is a misspelling of a known one",
         hint="write the name that is known",
         explanation="A misspelt key is set and read by nobody: its default applies, and nothing says"
-        " so. Known are exai's settings with their other names, what the code reads (--code), and what"
-        " the compose file takes. A key is reported when it is like a known one but for a letter or"
-        " two in one word, for the order of its words or for its underscores; and when it begins with"
-        " EXAI_ and exai has no such variable. Any other key may be read by a program that exai knows"
-        " nothing of, so nothing is said of it here. What the system, interpreters, tools and images"
-        " read (TZ, PYTHON*, COMPOSE_*, REDIS_HOSTS) is not asked about.",
+        " so. Known are exai's settings with their other names, what its stack takes beside them, what"
+        " the code reads (--code), and what the compose file takes. A key is reported when it is like a"
+        " known one but for a letter or two in one word, for the order of its words or for its"
+        " underscores; and when it begins with EXAI_ and exai has no such variable. Any other key may be"
+        " read by a program that exai knows nothing of, so nothing is said of it here. What the system,"
+        " interpreters, tools and images read (TZ, PYTHON*, COMPOSE_*, REDIS_HOSTS) is not asked about.",
         function=keys.unknown,
     ),
     Rule(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from exai_ops.env.model import Comment
+from exai_ops.env.model import Comment, Document
 from exai_ops.env.nearest import Names
 from exai_ops.env.others import compose_reads, image_reads, platform_reads
 from exai_ops.env.removed import removed
@@ -47,7 +47,11 @@ def _unknown(key: str, near: str | None, known: Names, where: Location) -> Findi
     import difflib  # for the few that are left: it costs more than the rest of the rule
 
     like = difflib.get_close_matches(key, known, n=1, cutoff=0.7)
-    hint = f"did you mean {like[0]}?" if like else "take it out; exai settings example lists what is read"
+    hint = (
+        f"rename it to {like[0]}, if that is meant"
+        if like
+        else "take it out; exai settings example lists what is read"
+    )
     return Finding("ENV201", Status.WARNING, f"{key} is not a variable of exai", hint, where)
 
 
@@ -57,11 +61,21 @@ def gone(context: Context) -> Iterator[Finding]:
         for key in names(document):
             entry = removed(key)
             if entry is not None and not _is_read(context, key):
-                instead = f"set {entry.instead} instead" if entry.instead else "take it out"
+                instead = _instead(document, entry.instead)
                 message = f"{key} is not read since {entry.since}: {entry.why}"
                 yield Finding(
                     "ENV202", Status.WARNING, message, instead, at(document, document.index[key][-1])
                 )
+
+
+def _instead(document: Document, name: str) -> str:
+    """What to do about a key that is gone, where another may do its work."""
+    if not name:
+        return "take it out"
+    there = document.last_of(name)
+    if there is not None:
+        return f"take it out: {name} at line {there.line} is what is read"
+    return f"take it out, and set {name} instead"
 
 
 def undocumented(context: Context) -> Iterator[Finding]:
@@ -90,7 +104,7 @@ def _undocumented(key: str, reads: Sequence[Read], target: str) -> Iterator[Find
     weak = first.how in _WEAK or _in_tests(first.file)
     more = f" and {len(reads) - 1} more" if len(reads) > 1 else ""
     message = f"{key} is read here ({first.how}){more}, and no environment file has it"
-    hint = f"add {key}= to {target} with a comment that says what it does"
+    hint = f"add to {target}: {key}= with a comment above it that says what it does"
     yield Finding(
         "ENV203",
         Status.INFO if weak else Status.WARNING,
@@ -157,7 +171,7 @@ def _settings(context: Context) -> Collection[str]:
 def _known(context: Context) -> Names:
     if "known names" not in context.memo:
         code = context.code.reads if context.code is not None else ()
-        context.memo["known names"] = Names((*context.variables, *code, *_compose(context)))
+        context.memo["known names"] = Names((*context.variables, *context.stack, *code, *_compose(context)))
     found: Names = context.memo["known names"]
     return found
 

@@ -11,6 +11,7 @@ from exai_ops.env.rules.between import at
 from exai_ops.env.rules.meaning_values import Values, names, views
 from exai_ops.env.rules.table import Context
 from exai_ops.env.shown import is_placeholder
+from exai_ops.env.weak import MAKE_ONE
 from exai_ops.findings import Finding, Location, Status
 from exai_ops.settings import is_loopback
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from exai_ops.env.effective import Candidate
 
 _HOST, _TOKEN = "EXAI_WS_HOST", "EXAI_WS_TOKEN"
-_HOW_TO_MAKE_ONE: Final = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
 _NUMBER: Final = r"[1-9][0-9]{0,4}"
 _REMOTE: Final = frozenset({
     "DB", "DATABASE", "REDIS", "POSTGRES", "POSTGRESQL", "PG", "MYSQL", "MARIADB", "MONGO", "SMTP", "MAIL",
@@ -41,7 +41,7 @@ def passwords(context: Context) -> Iterator[Finding]:
             ):
                 line = seen.lines.get(other)
                 message = f"the password inside {key} is another than {other} at line {line}"
-                hint = f"make it the same, in the URL with %xx for signs, or write ${{{other}}} there"
+                hint = f"write ${{{other}}} in its place, or the same password with %xx for signs"
                 yield Finding("ENV209", Status.ERROR, message, hint, seen.at(key))
 
 
@@ -70,7 +70,10 @@ def open_address(context: Context) -> Iterator[Finding]:
 def _open(host: str, where: Location, status: Status) -> Finding:
     address = f" at {host}" if re.fullmatch(r"[0-9.]{7,15}|[0-9a-fA-F:]{2,39}", host) else ""
     message = f"{_HOST} lets other machines reach the daemon{address}, and {_TOKEN} is empty"
-    return Finding("ENV210", status, message, f"set {_TOKEN}: {_HOW_TO_MAKE_ONE}", where)
+    hint = f"set {_TOKEN}: {MAKE_ONE}"
+    if status is Status.WARNING:  # in the example, where a token would be everybody's
+        hint = f"write {_HOST}=127.0.0.1"
+    return Finding("ENV210", status, message, hint, where)
 
 
 def _given(context: Context) -> bool:
@@ -107,6 +110,7 @@ def ports(context: Context) -> Iterator[Finding]:
     same_setting = {name: variable.name for name, variable in context.variables.items()}
     for seen in views(context):
         taken: dict[str, str] = {}
+        used = set(seen.values.values())
         for key in [key for key in seen.values if key == "PORT" or key.endswith("_PORT")]:
             number = seen.values[key]
             if not re.fullmatch(_NUMBER, number) or _is_remote(key):
@@ -118,9 +122,9 @@ def ports(context: Context) -> Iterator[Finding]:
                 and _same_host(seen, first, key)
             ):
                 message = f"{key} and {first} at line {seen.lines.get(first)} are both {number}"
-                yield Finding(
-                    "ENV211", Status.WARNING, message, "give one of them another port", seen.at(key)
-                )
+                free = next(n for n in range(int(number) + 1, int(number) + 1000) if str(n) not in used)
+                hint = f"write {key}={free}, which no other port here is, or another one"
+                yield Finding("ENV211", Status.WARNING, message, hint, seen.at(key))
 
 
 def _is_remote(key: str) -> bool:
@@ -142,5 +146,5 @@ def redis_in_main(context: Context) -> Iterator[Finding]:
     for key in names(main):
         if key.startswith("REDIS_"):
             message = f"{key} is a setting of Redis in {main.path} (style alone)"
-            hint = f"keep it in {other} alone, and run docker compose --env-file {other}"
+            hint = f"take it out here, keep it in {other}, and run docker compose --env-file {other}"
             yield Finding("ENV212", Status.INFO, message, hint, at(main, main.index[key][-1]))

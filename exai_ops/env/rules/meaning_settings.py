@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -43,7 +44,8 @@ def types(context: Context) -> Iterator[Finding]:
             if variable is not None and value is not None and not value.startswith("#"):
                 problem = _problem(variable, value)
                 if problem:
-                    hint = f"allowed: {variable.allowed()}"
+                    default = variable.show(variable.default)
+                    hint = f"write {key}={default} or another that is allowed: {variable.allowed()}"
                     yield Finding("ENV205", Status.ERROR, f"{key} {problem}", hint, seen.at(key))
 
 
@@ -68,7 +70,9 @@ def aliases(context: Context) -> Iterator[Finding]:
                     message = (
                         f"{name} is another name of {first}, which has another value at line {line} and wins"
                     )
-                    yield Finding("ENV206", Status.WARNING, message, f"keep {first} alone", seen.at(name))
+                    yield Finding(
+                        "ENV206", Status.WARNING, message, f"take it out: {first} is enough", seen.at(name)
+                    )
 
 
 def timeouts(context: Context) -> Iterator[Finding]:
@@ -143,7 +147,8 @@ def _judged(seen: Values, order: _Order, at: str, status: Status) -> Iterator[Fi
     than, by = ("not more than", "more than") if factor == 1 else (f"less than {factor:g} times", "at least")
     shown = [f"{n:g}{'' if key in seen.values else ' by default'}" for key, n in order.pairs()]
     message = f"{outer} is {shown[1]}, {than} {inner}, which is {shown[0]}"
-    hint = f"set {outer} to {by} {least:g}, or {inner} to less"
+    enough = math.ceil(least) if factor != 1 else math.floor(least) + 1
+    hint = f"write {outer}={enough} ({by} {least:g}), or set {inner} to less"
     yield Finding("ENV207", status, message, hint, seen.at(at))
 
 

@@ -15,7 +15,7 @@ from exai_ops.env.rules.table import Context
 from exai_ops.env.secret_shapes import projects
 from exai_ops.env.secrets import Hit, in_line, is_made_up, of_assignment
 from exai_ops.env.shown import is_placeholder, is_secret_key
-from exai_ops.env.weak import is_chosen, weakness
+from exai_ops.env.weak import MAKE_ONE, is_chosen, weakness
 from exai_ops.findings import Finding, Location, Status
 
 _ROTATE = "take it out, and make a new one where it was issued: who saw the file has it"
@@ -116,7 +116,7 @@ def weak(context: Context) -> Iterator[Finding]:
             value = seen.real(key)
             reason = weakness(value) if value and is_chosen(key) and "$" not in value else None
             if reason is not None:
-                hint = "make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+                hint = f"make one: {MAKE_ONE}"
                 yield Finding("ENV304", Status.WARNING, f"{key} {reason}", hint, seen.at(key))
 
 
@@ -135,7 +135,7 @@ def repeated(context: Context) -> Iterator[Finding]:
         other = first.setdefault(value, key)
         if other != key and settings.get(other, other) != settings.get(key, key):
             message = f"{key} is the same as {other} at line {seen.lines.get(other)}"
-            hint = "make one for each, so that a leak of one is not a leak of both"
+            hint = f"make another one for {key}: {MAKE_ONE}, or where it is issued"
             yield Finding("ENV305", Status.WARNING, message, hint, seen.at(key))
 
 

@@ -14,6 +14,7 @@ from exai_ops.env.shown import MASK, shown
 from exai_ops.findings import Finding, Location, Status
 
 _BRACED: Final = re.compile(r"\$\{")
+_REFERENCE: Final = re.compile(r"\$(\{?)([A-Za-z_][A-Za-z0-9_]*)")
 
 
 def comment_as_value(context: Context) -> Iterator[Finding]:
@@ -26,7 +27,7 @@ def comment_as_value(context: Context) -> Iterator[Finding]:
                 message = (
                     f"{a.key} is empty with a comment behind it, and {who} takes the comment for its value"
                 )
-                hint = f"put the comment on a line of its own above, and write {a.key}="
+                hint = f"put the comment on a line of its own above, and write {a.key}=; exai env fix does it"
                 yield Finding("ENV104", Status.ERROR, message, hint, at(document, a))
 
 
@@ -37,12 +38,17 @@ def undefined(context: Context) -> Iterator[Finding]:
         for name, reading in readings(context, document).items():
             for need in dict.fromkeys(reading.needs):
                 readers.setdefault(need, []).append(name)
+        users = _users(document) if readers else {}
         for need, who in readers.items():
-            a = _user(document, need)
+            a, braced = users.get(need, (None, True))
+            told = need if a is None or braced or shown(a.key, a.value) != MASK else "a variable"
             message = (
-                f"{a.key if a else 'a value'} refers to {need}, which nothing sets for {' and '.join(who)}"
+                f"{a.key if a else 'a value'} refers to {told}, which nothing sets for {' and '.join(who)}"
             )
-            hint = f"set {need} above, give a default: ${{{need}:-...}}, or write $ as it is in single quotes"
+            set_it = (
+                f"add {need}=... above, or a default: ${{{need}:-...}}" if told == need else "set it above"
+            )
+            hint = f"{set_it}; a $ as it is goes in single quotes"
             where = at(document, a) if a else Location(document.path, None, need)
             yield Finding("ENV109", Status.WARNING, message, hint, where)
 
@@ -55,7 +61,9 @@ def expanded_in_single_quotes(context: Context) -> Iterator[Finding]:
         for a in document.assignments:
             if _single(a):
                 message = f"{a.key} has ${{...}} in single quotes, and python-dotenv expands it all the same"
-                hint = "use double quotes if it should expand; python-dotenv has no way to write it as it is"
+                hint = (
+                    "write double quotes if it should expand; python-dotenv has no way to write it as it is"
+                )
                 yield Finding("ENV110", Status.WARNING, message, hint, at(document, a))
 
 
@@ -66,6 +74,9 @@ def readers_differ(context: Context) -> Iterator[Finding]:
         return
     for document in context.documents():
         by_reader = {n: r for n, r in readings(context, document).items() if r.refused is None}
+        first = next(iter(by_reader.values()), None)
+        if first is None or all(reading.values == first.values for reading in by_reader.values()):
+            continue
         keys = dict.fromkeys(key for reading in by_reader.values() for key in reading.values)
         for key in keys:
             values = {name: reading.values.get(key) for name, reading in by_reader.items()}
@@ -84,7 +95,13 @@ def refused(context: Context) -> Iterator[Finding]:
         by_reader = {n: r.refused for n, r in readings(context, document).items() if r.refused is not None}
         for reason, names in groups(by_reader).items():
             message = f"{' and '.join(names)} refuses the file: {reason}"
-            yield Finding("ENV113", Status.ERROR, message, "mend that line", Location(document.path))
+            yield Finding(
+                "ENV113",
+                Status.ERROR,
+                message,
+                "write that line so that it can read it",
+                Location(document.path),
+            )
 
 
 def _is_comment(a: Assignment) -> bool:
@@ -112,10 +129,14 @@ def _assignment(document: Document, key: str, line: int | None) -> Assignment | 
     return next((a for a in found if a.line == line), found[-1] if found else None)
 
 
-def _user(document: Document, name: str) -> Assignment | None:
-    """The first assignment that refers to a name."""
-    pattern = re.compile(rf"\$\{{?{re.escape(name)}(?![A-Za-z0-9_])")
-    return next((a for a in document.assignments if pattern.search(a.value)), None)
+def _users(document: Document) -> dict[str, tuple[Assignment, bool]]:
+    """The first assignment that refers to each name, and whether in braces: ``pa$sword`` names none."""
+    users: dict[str, tuple[Assignment, bool]] = {}
+    for assignment in document.assignments:
+        if "$" in assignment.value:
+            for brace, name in _REFERENCE.findall(assignment.value):
+                users.setdefault(name, (assignment, bool(brace)))
+    return users
 
 
 def _views(key: str, values: Mapping[str, str | None]) -> str:
@@ -146,7 +167,7 @@ RULES: Final[tuple[Rule, ...]] = (
         code="ENV104",
         severity=Status.ERROR,
         title="no empty value with a comment behind it",
-        hint="put the comment on a line of its own above",
+        hint="put the comment on a line of its own above; exai env fix does it",
         explanation="`KEY=  # comment` is empty to python-dotenv, Node and bash. Compose trims the"
         " value first and then cuts it at a space and a hash: there is no such space any more, so"
         " the value is the text `# comment`. Every check for `is it set` then says yes: API keys,"
@@ -169,7 +190,7 @@ RULES: Final[tuple[Rule, ...]] = (
         code="ENV110",
         severity=Status.WARNING,
         title="no ${X} within single quotes",
-        hint="use double quotes if it should expand",
+        hint="write double quotes if it should expand",
         explanation="Single quotes mean `as it is` to a shell, Compose, Node and systemd."
         " python-dotenv expands ${X} in them as it does everywhere, so that the value depends on"
         " the reader.",

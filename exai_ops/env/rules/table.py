@@ -6,7 +6,6 @@ Rooms of codes: ENV0xx between files, ENV1xx within a file, ENV2xx meaning, ENV3
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from exai_ops.env.model import Document
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from exai_ops.env.code import CodeUse
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """What the rules look at; what is None was not found or not asked for, and its rules say ``skip``.
 
@@ -29,6 +27,7 @@ class Context:
         code: Which variables the code reads.
         readers: Names of the readers in use (see ``exai_ops.env.readers.READERS``).
         variables: Known variables by name (``settings.VARIABLES``), aliases included.
+        stack: Names that exai's compose stack takes beside those (``settings.STACK_VARIABLES``).
         public: Patterns (fnmatch) of keys whose values may stand in the example.
         differ: Patterns of keys whose values may differ between the files.
         tracked: Paths that git tracks, relative to the project's folder, or None when there is no git.
@@ -36,18 +35,35 @@ class Context:
         memo: What rules have worked out of this context and others may use again.
     """
 
-    example: Document | None = None
-    live: Document | None = None
-    main: Document | None = None
-    project: Project | None = None
-    code: CodeUse | None = None
-    readers: tuple[str, ...] = ("python-dotenv", "compose")
-    variables: Mapping[str, Any] = field(default_factory=dict)
-    public: tuple[str, ...] = ()
-    differ: tuple[str, ...] = ()
-    tracked: frozenset[str] | None = None
-    environ: Mapping[str, str] = field(default_factory=dict)
-    memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    def __init__(
+        self,
+        *,
+        example: Document | None = None,
+        live: Document | None = None,
+        main: Document | None = None,
+        project: Project | None = None,
+        code: CodeUse | None = None,
+        readers: tuple[str, ...] = ("python-dotenv", "compose"),
+        variables: Mapping[str, Any] | None = None,
+        stack: tuple[str, ...] = (),
+        public: tuple[str, ...] = (),
+        differ: tuple[str, ...] = (),
+        tracked: frozenset[str] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self.example = example
+        self.live = live
+        self.main = main
+        self.project = project
+        self.code = code
+        self.readers = readers
+        self.variables = variables or {}
+        self.stack = stack
+        self.public = public
+        self.differ = differ
+        self.tracked = tracked
+        self.environ = environ or {}
+        self.memo: dict[Any, Any] = {}
 
     def documents(self) -> Iterable[Document]:
         """The files at hand, each once."""

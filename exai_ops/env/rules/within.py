@@ -20,7 +20,7 @@ def byte_order_mark(context: Context) -> Iterator[Finding]:
     for document in context.documents():
         if document.bom:
             message = "begins with a byte order mark, which some readers take for part of the first line"
-            yield _whole(document, "ENV101", Status.WARNING, message, "save it as UTF-8 without BOM", line=1)
+            yield _whole(document, "ENV101", Status.WARNING, message, _fix(document), line=1)
 
 
 def carriage_returns(context: Context) -> Iterator[Finding]:
@@ -29,7 +29,8 @@ def carriage_returns(context: Context) -> Iterator[Finding]:
         ends = _line_ends(document)
         if set(ends) == {"\r\n"}:
             message = "lines end with CR LF, and some readers keep the CR in the value"
-            yield _whole(document, "ENV102", Status.WARNING, message, "save it with LF line ends", line=1)
+            hint = f"run sed -i 's/\\r$//' {document.path}"
+            yield _whole(document, "ENV102", Status.WARNING, message, hint, line=1)
 
 
 def mixed_line_ends(context: Context) -> Iterator[Finding]:
@@ -40,9 +41,7 @@ def mixed_line_ends(context: Context) -> Iterator[Finding]:
             few = min(ends, key=lambda end: len(ends[end]))
             name = {"\r\n": "CR LF", "\n": "LF", "\r": "CR"}[few]
             message = f"some lines end with {name}, {len(ends[few])} in all, and the others do not"
-            yield _whole(
-                document, "ENV103", Status.WARNING, message, "save it with LF line ends", line=ends[few][0]
-            )
+            yield _whole(document, "ENV103", Status.WARNING, message, _fix(document), line=ends[few][0])
 
 
 def trailing_space(context: Context) -> Iterator[Finding]:
@@ -54,7 +53,7 @@ def trailing_space(context: Context) -> Iterator[Finding]:
                 literal = "docker-run" in context.readers and a.inline is None
                 status = Status.WARNING if literal else Status.INFO
                 message = f"{a.key} has white space at the end of its line"
-                hint = "take it out: docker run --env-file makes it part of the value"
+                hint = f"{_fix(document)}: docker run --env-file makes it part of the value"
                 yield Finding("ENV105", status, message, hint, at(document, a))
 
 
@@ -69,7 +68,7 @@ def unparsable(context: Context) -> Iterator[Finding]:
     """Lines that are neither assignment nor comment."""
     for document, node in _unparsable(context):
         if "quote" not in node.problem:
-            yield _broken("ENV107", document, node, "write KEY=value, or # in front of a comment")
+            yield _broken("ENV107", document, node, "write # in front of it, or KEY=value in its place")
 
 
 def bad_name(context: Context) -> Iterator[Finding]:
@@ -80,7 +79,7 @@ def bad_name(context: Context) -> Iterator[Finding]:
                 better = re.sub(r"[^A-Za-z0-9_]", "_", a.key).upper()
                 better = f"_{better}" if better[:1].isdigit() else better
                 message = f"{a.key} is no name for a variable in a shell: {_fault(a.key)}"
-                hint = f"rename it, to {better} say, here and where it is read"
+                hint = f"rename it to {better}, here and where it is read"
                 yield Finding("ENV108", Status.WARNING, message, hint, at(document, a))
             elif a.key != a.key.upper():
                 message, hint = (
@@ -108,7 +107,7 @@ def spaced(context: Context) -> Iterator[Finding]:
             around = before or (bool(a.written) and a.separator != a.separator.rstrip())
             if around or a.raw[:1] in {" ", "\t"}:
                 places = f"around its {a.separator.strip()}" if around else "in front of it"
-                hint = f"write {a.key}= at the start of the line, and the value right behind it"
+                hint = f"take out the white space: {a.key}= at the start of the line, its value right behind"
                 message = f"{a.key} has white space {places}"
                 yield Finding("ENV114", Status.INFO, message, hint, at(document, a))
 
@@ -119,7 +118,7 @@ def bare_key(context: Context) -> Iterator[Finding]:
         for a in document.assignments:
             if not a.separator:
                 message = f"{a.key} has no =: Compose takes its value from the shell, others leave it unset"
-                hint = f"write {a.key}= and the value, or say in [tool.exai] ignore that it is meant"
+                hint = f"write {a.key}= with its value, or say in [tool.exai] ignore that it is meant"
                 yield Finding("ENV116", Status.INFO, message, hint, at(document, a))
 
 
@@ -130,7 +129,7 @@ def no_last_newline(context: Context) -> Iterator[Finding]:
             last = document.nodes[-1]
             line = last.end_line if isinstance(last, Assignment) else last.line
             message = "the last line has no end, so what is appended continues it"
-            yield _whole(document, "ENV115", Status.INFO, message, "end the file with a newline", line=line)
+            yield _whole(document, "ENV115", Status.INFO, message, _fix(document), line=line)
 
 
 def _line_ends(document: Document) -> dict[str, list[int]]:
@@ -155,9 +154,13 @@ def _broken(code: str, document: Document, node: Unparsable, hint: str) -> Findi
     return Finding(code, Status.ERROR, node.problem, hint, Location(document.path, node.line))
 
 
+def _fix(document: Document) -> str:
+    return f"run exai env fix {document.path}"
+
+
 def _fault(key: str) -> str:
     if key[:1].isdigit():
-        return "it begins with a digit, and Compose drops it"
+        return "it begins with a digit, and no shell can set or expand it"
     return "it has " + " and ".join(repr(c) for c in sorted(set(re.sub(r"[A-Za-z0-9_]", "", key)))[:3])
 
 
@@ -172,7 +175,7 @@ RULES: Final[tuple[Rule, ...]] = (
         code="ENV101",
         severity=Status.WARNING,
         title="no byte order mark",
-        hint="save the file as UTF-8 without BOM",
+        hint="run exai env fix",
         explanation="Compose and python-dotenv strip it, Node makes it part of the first key, bash"
         " tries to run the first line. One linter stops at it and reports nothing else.",
         function=byte_order_mark,
@@ -181,7 +184,7 @@ RULES: Final[tuple[Rule, ...]] = (
         code="ENV102",
         severity=Status.WARNING,
         title="lines end with LF",
-        hint="save the file with LF line ends",
+        hint=r"run sed -i 's/\r$//' FILE",
         explanation="bash keeps the CR at the end of every value: a host of `redis\\r` is not found, and the"
         " message that says so looks right.",
         function=carriage_returns,
@@ -190,7 +193,7 @@ RULES: Final[tuple[Rule, ...]] = (
         code="ENV103",
         severity=Status.WARNING,
         title="all lines end alike",
-        hint="save the file with LF line ends",
+        hint="run exai env fix",
         explanation="A file edited on two systems. What ENV102 says of CR LF is true of some of its lines.",
         function=mixed_line_ends,
     ),
@@ -198,7 +201,7 @@ RULES: Final[tuple[Rule, ...]] = (
         code="ENV105",
         severity=Status.INFO,
         title="no white space at the end of an assignment",
-        hint="take it out",
+        hint="run exai env fix",
         explanation="docker run --env-file and Compose with `format: raw` make it part of the"
         " value, the others strip it; so it is a warning when one of those two is in use. Nobody"
         " can see it.",
@@ -217,7 +220,7 @@ RULES: Final[tuple[Rule, ...]] = (
         code="ENV107",
         severity=Status.ERROR,
         title="every line is an assignment or a comment",
-        hint="write KEY=value, or # in front of a comment",
+        hint="write # in front of it, or KEY=value in its place",
         explanation="Compose and docker run refuse the file, python-dotenv drops the line, bash runs it.",
         function=unparsable,
     ),
@@ -226,9 +229,9 @@ RULES: Final[tuple[Rule, ...]] = (
         severity=Status.WARNING,
         title="names are capitals, digits and underscores, and begin with a letter",
         hint="rename the key here and where it is read",
-        explanation="A shell cannot set or expand a name with a dash or a dot; Compose drops a key"
-        " that begins with a digit without a word. Lower case works everywhere but on Windows,"
-        " where names have no case: it is info.",
+        explanation="A shell cannot set or expand a name with a dash or a dot, or one that begins with"
+        " a digit, and systemd drops it; Compose hands it on. Lower case works everywhere but on"
+        " Windows, where names have no case: it is info.",
         function=bad_name,
     ),
     Rule(
@@ -252,7 +255,7 @@ RULES: Final[tuple[Rule, ...]] = (
         code="ENV115",
         severity=Status.INFO,
         title="the last line has an end",
-        hint="end the file with a newline",
+        hint="run exai env fix",
         explanation="`echo KEY=value >> .env` otherwise makes one line of two.",
         function=no_last_newline,
     ),

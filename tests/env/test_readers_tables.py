@@ -1,0 +1,211 @@
+"""Each reader's own ways, line by line: what it sets, or None when it refuses the file."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import pytest
+
+from exai_ops.env.readers import READERS
+
+Row: TypeAlias = tuple[str, dict[str, str] | None]
+ENVIRON = {"SHELL_A": "shell", "EMPTY": ""}
+
+SEPARATORS: list[Row] = [
+    ("A=1", {"A": "1"}),
+    ("A = 1", {"A": "1"}),
+    ("A: 1", {"A": "1"}),
+    ("A: x=y", {"A": "x=y"}),
+    ("A=x:y", {"A": "x:y"}),
+    ("A=", {"A": ""}),
+    ("A=  ", {"A": ""}),
+    ("\t A=1", {"A": "1"}),
+    ("A=http://h:1/?a=b&c=d", {"A": "http://h:1/?a=b&c=d"}),
+    ("a.b-c[1]=1", {"a.b-c[1]": "1"}),
+    ("größe=1", {"größe": "1"}),
+    ("7UP=1\nB=2", {"7UP": "1", "B": "2"}),
+    ("A%=1", None),
+    ("A B=1", None),
+    ("A B\n", None),
+    ("=1\nB=2", {"B": "2"}),
+    ("\ufeffA=1", {"A": "1"}),
+    ("B=1\n\ufeffA=1", None),
+    ("export A=1", {"A": "1"}),
+    ("export\tA='\\n'", {"A": "\\n"}),
+    ("  export A=1", {"A": "1"}),
+    ("exported=1", {"exported": "1"}),
+    ("export.A=1", {"export.A": "1"}),
+    ("export_A =1", {"export_A": "1"}),
+    ("export=1", {"export": "1"}),
+    ("export ", None),
+]
+COMPOSE: list[Row] = [
+    *SEPARATORS,
+    ("SHELL_A\nB=1", {"SHELL_A": "shell", "B": "1"}),
+    ("NOPE\nB=1", {"B": "1"}),
+    ("B=1\nSHELL_A", {"B": "1"}),  # without a line end it is the value of no name
+    ("A=x y # c", {"A": "x y"}),
+    ("A=x #", {"A": "x"}),
+    ("A=x#y", {"A": "x#y"}),
+    ("A=x\t# c", {"A": "x\t# c"}),
+    ("A=  # c", {"A": "# c"}),
+    ("A=  # c # d", {"A": "# c"}),
+    ("A='x#y' # c", {"A": "x#y"}),
+    ('A="x # y"# c', {"A": "x # y"}),
+    ("A=\"x\" B='y'", {"A": "x", "B": "y"}),  # what stands behind a quote is a statement
+    ("A='it\\'s'", {"A": "it's"}),
+    ("A='x\\ny'", {"A": "x\\ny"}),
+    ("A='x\ny'\nB=1", {"A": "x\ny", "B": "1"}),
+    ('A="\\"x\\""', {"A": '"x"'}),
+    ('A="a\\tb\\\\c\\q\\x07\\u00e4"', {"A": "a\tb\\c\\q\\x07\\u00e4"}),
+    ('A="\\a\\b\\f\\n\\r\\t\\v\\0101"', {"A": "\a\b\f\n\r\t\vA"}),
+    ('A="\\c\\07\\0778"', {"A": "\\c\\7\\778"}),
+    ("A=a\\tb", {"A": "a\\tb"}),
+    ('A="x', None),
+    ("A='x\\'", None),
+    ("A=1\nB=$A${A}x", {"A": "1", "B": "11x"}),
+    ("A='$B'", {"A": "$B"}),
+    ('A="\\$B \\${B} $$B"', {"A": "$B ${B} $B"}),
+    ("SHELL_A=file\nB=$SHELL_A", {"SHELL_A": "file", "B": "shell"}),
+    ("A=${NOPE}${NOPE:-d}${EMPTY:-d}${EMPTY-d}", {"A": "dd"}),
+    ("A=${SHELL_A:+y}${EMPTY:+y}${EMPTY+z}${NOPE+y}", {"A": "yz"}),
+    ("A=${NOPE:-${NOPE-x $SHELL_A}}", {"A": "x shell"}),
+    ('A=${NOPE:-{"a":{"b":1}}}', {"A": '{"a":{"b":1}}'}),
+    ("A=${SHELL_A?no}", {"A": "shell"}),
+    ("A=${EMPTY?no}", {"A": ""}),
+    ("A=${EMPTY:?no}", None),
+    ("A=${NOPE?no}", None),
+    ("A=${NOPE-x?y:-z}", {"A": "x?y:-z"}),
+    ("A=${", None),
+    ("A=${!}", None),
+    ("A=${NOPE:-${}", None),
+    ("A=${SHELL_A:-${}", {"A": "shell"}),
+    ("A=$1 $ $-", {"A": "$1 $ $-"}),
+]
+PYTHON_DOTENV: list[Row] = [
+    ("A=1\nB = 2", {"A": "1", "B": "2"}),
+    ("'A'=1", {"A": "1"}),
+    ("export 'A'=1", {"A": "1"}),
+    ('"A"=1', {'"A"': "1"}),
+    ("[=1", {"[": "1"}),
+    ("A%$[='x#y' #\nB=1", {"A%$[": "x#y", "B": "1"}),
+    ("A: 1\nB=2", {"B": "2"}),
+    ("A\nB=2", {"B": "2"}),
+    ("=1\nB=2", {"B": "2"}),
+    ("A=x#y", {"A": "x#y"}),
+    ("A=x\t#y", {"A": "x"}),
+    ("A=x\u00a0 y ", {"A": "x\u00a0 y"}),
+    ("A=  # c", {"A": ""}),
+    ("A='x ' # c", {"A": "x "}),
+    ("A='x'y\nB=2", {"B": "2"}),
+    ("A='x\\'y\\n'", {"A": "x'y\\n"}),
+    ('A="x\\"y\\n\\\\"', {"A": 'x"y\n\\'}),
+    ('A="x\r\ny"\rB=2', {"A": "x\ny", "B": "2"}),
+    ('A="\nB=2', {"B": "2"}),
+    ("A='1\nB=it's\nC=2", {"C": "2"}),  # a quote takes all up to the next one
+    ("A=$SHELL_A", {"A": "$SHELL_A"}),
+    ("A='${SHELL_A}'", {"A": "shell"}),
+    ("A=${NOPE}x${NOPE:-d e}", {"A": "xd e"}),
+    ("A=${EMPTY:-d}", {"A": ""}),
+    ("SHELL_A=file\nA=${SHELL_A}", {"SHELL_A": "file", "A": "file"}),
+    ("A=${NOPE-d}", {"A": ""}),  # the name is ``NOPE-d``
+    ("A=1\nA=2\nB=${A}", {"A": "2", "B": "2"}),
+]
+DOCKER: list[Row] = [
+    ("# c=\nA=1\nB=\nNOPE\nSHELL_A\n", {"A": "1", "B": "", "SHELL_A": "shell"}),
+    ("  \t A=1\n\n   ", {"A": "1"}),
+    ("a.b=x y ", {"a.b": "x y "}),
+    ("A='x' # c", {"A": "'x' # c"}),
+    ("A=1\r\nB=2\r\n", {"A": "1", "B": "2"}),
+    ("\ufeffA=1", {"A": "1"}),
+    ("7%=1", {"7%": "1"}),
+    ("A =1", None),
+    ("export A=1", None),
+    ("A B", None),
+    ("=1", None),
+    ("A=1\nx y", None),
+    ("A=" + "x" * 65_533, {"A": "x" * 65_533}),
+    ("A=" + "x" * 65_534, None),
+]
+NODE: list[Row] = [
+    ("A=1#c", {"A": "1"}),
+    ("A='1#c' x", {"A": "1#c"}),
+    ("A=`x\"'\ny`", {"A": "x\"'\ny"}),
+    ('A="x\\ny\\t"', {"A": "x\ny\\t"}),
+    ("A='x\\ny'", {"A": "x\\ny"}),
+    ('A="x\nB=2', {"A": '"x', "B": "2"}),
+    ("A=1\r\nB=2\r\n", {"A": "1", "B": "2"}),
+    ("export A=1", {"A": "1"}),
+    ("export  A=1", {" A": "1"}),
+    ("A=$B${C}", {"A": "$B${C}"}),
+    ("A: 1\nB=2", {"A: 1\nB": "2"}),
+    ("\ufeffA=1", {"\ufeffA": "1"}),
+    ("A=1\n=2\nB=3", {"A": "1"}),
+    ("A\nB", {}),
+]
+BASH: list[Row] = [
+    ("A=1 B=2;C=3", {"A": "1", "B": "2", "C": "3"}),
+    ("export A=1 B", {"A": "1"}),
+    ("set -a\nA=1\nset +a", {"A": "1"}),
+    ("A=1\nA+=2", {"A": "12"}),
+    ("A='x'\"y\"\\ z", {"A": "xy z"}),
+    ("A=x#y # c", {"A": "x#y"}),
+    ("A=  # c", {"A": ""}),
+    ("A=1 B", {}),
+    ("A = 1", {}),
+    ("A=x\\\ny", {"A": "xy"}),
+    ('A="x\\\ny\\n\\$"', {"A": "xy\\n$"}),
+    ("A=$'a\\tb'", {"A": "a\tb"}),
+    ("A=1\r\n", {"A": "1\r"}),
+    ("A=$SHELL_A${NOPE:-'q  q'}", {"A": "shellq  q"}),
+    ("A=${B:=x}", {"B": "x", "A": "x"}),
+    ("A=1\nB=${NOPE:?no}", None),
+    ("A=1\nB='x", {"A": "1"}),
+    ("A=$(x)\nB=$A\nC=3", {"C": "3"}),
+    ("A=1\nB=`x`", {"A": "1"}),
+    ("A=1 &\nB=2", {"B": "2"}),
+    ("A=1 | x\nB=2", {"B": "2"}),
+    ("A=1\nunset A\nB=2", {"B": "2"}),
+    ("A=1\nread A B\nC=2", {"C": "2"}),
+    ("A=1\nexit\nB=2", {"A": "1"}),
+    ("A=1\nif x; then A=2; fi\nB=2", {}),
+    ("A=${!}x\nB=1", {"B": "1"}),
+    ("A=${%} B=2\nC=1", {"C": "1"}),  # bash refuses the form, and with it the line
+    ("A=(1 2)\nB=1", {"B": "1"}),
+    ("RANDOM=5\nUID=7\nA=1", {"A": "1"}),
+]
+SYSTEMD: list[Row] = [
+    ("A=1 # c", {"A": "1 # c"}),
+    ("# c\n; c\nA=1", {"A": "1"}),
+    ("A='x' \"y\"  z ", {"A": "xyz"}),
+    ("A=x'y'", {"A": "x'y'"}),
+    ("A=x\\\ny\\ ", {"A": "xy "}),
+    ('A="x\\\ny\\n\\$\\""', {"A": 'xy\\n$"'}),
+    ("A='x\\n'", {"A": "x\\n"}),
+    ("A='x\ny'\rB=2", {"A": "x\ny", "B": "2"}),
+    ("export A=1\n7=2\nB", {}),
+    ("A=$SHELL_A ${B}", {"A": "$SHELL_A ${B}"}),
+    ("A=1\0", None),
+    ("A=\udcff", None),
+    ("# \udcff\nA=1", {"A": "1"}),
+    ("A=\ufdd0", None),
+]
+TABLES = {
+    "compose": COMPOSE,
+    "python-dotenv": PYTHON_DOTENV,
+    "docker-run": DOCKER,
+    "compose-raw": DOCKER,
+    "node": NODE,
+    "bash": BASH,
+    "systemd": SYSTEMD,
+}
+
+
+@pytest.mark.parametrize(
+    ("reader", "text", "expected"),
+    [(reader, *row) for reader, rows in TABLES.items() for row in rows],
+    ids=lambda part: repr(part)[:40],
+)
+def test_what_a_reader_sets(reader: str, text: str, expected: dict[str, str] | None) -> None:
+    found = READERS[reader](text.encode("utf-8", "surrogateescape"), ENVIRON)
+    assert (None if found.refused else found.values) == expected
