@@ -1087,10 +1087,15 @@ class Story:
     def event(self, at: int, kind: str, sym: Sym, args: tuple[Sym, ...], **more: Any) -> int:
         """Add an event, give its number."""
         paths = self.paths.of(sym)
-        given = [self.paths.of(arg)[0] for arg in args]
+        given = [self.argument(arg) for arg in args]
         event = {"offset": self.m.code[at].offset, "kind": kind, "paths": paths, "args": given, **more}
         self.events.append(event)
         return len(self.events) - 1
+
+    def argument(self, sym: Sym) -> Path:
+        """The plainest path of a value that says all of it."""
+        paths = self.paths.of(sym)
+        return next((path for path in paths if not any("unknown" in part for part in path)), paths[0])
 
     def put(self, number: int, place: Place) -> None:
         """Let an event come about there."""

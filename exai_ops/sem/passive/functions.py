@@ -21,6 +21,7 @@ VERBS: Final = ("acquire", "release")
 _DEPTH: Final = 3
 _DIRECT: Final = frozenset({"acquire", "release", "enter", "exit", "release_given", "enter_given"})
 _CALLS: Final = frozenset({"call", "acquire", "release"})
+_LOOKUPS: Final = frozenset({"attr:get", "attr:setdefault"})
 _MOST_NAMES: Final = 512
 _DEADLINE_S: Final = 20.0
 
@@ -200,23 +201,67 @@ class Functions:
             return {}
         found: dict[int, Concern] = {}
         for event in flow.events:
-            known = event.kind in _DIRECT and self._direct_concern(scope, event, semaphores, found)
+            known = event.kind in _DIRECT and self._direct_concern(scope, flow, event, semaphores, found)
             if depth and event.callees and not known and event.kind in _CALLS:
                 self._call_concern(scope, event, semaphores, found, depth)
         return found
 
     def _direct_concern(
-        self, scope: Scope, event: Event, semaphores: Mapping[int, Any], found: dict[int, Concern]
+        self,
+        scope: Scope,
+        flow: Flow,
+        event: Event,
+        semaphores: Mapping[int, Any],
+        found: dict[int, Concern],
     ) -> bool:
         """Note the semaphores that an event's own paths lead to; whether there are any."""
         known = False
         for path in event.paths:
-            for value in self._resolver.values(scope, path):
+            for value in self.values(scope, path, flow):
                 if value.address in semaphores:
                     names = {name for name in last_names(path) if ":" in name}
                     found.setdefault(value.address, Concern()).names.update(names)
                     known = True
         return known
+
+    def values(self, scope: Scope, path: Path, flow: Flow, depth: int = _DEPTH) -> list[Value]:
+        """What a path leads to, also through what calls give."""
+        if "call" not in path:
+            return self._resolver.values(scope, path)
+        at = path.index("call")
+        given = list(dict.fromkeys(self._given(scope, path[:at], flow, depth)))
+        if "call" in path[at + 1 :]:
+            return []
+        return self._resolver.follow(scope, given, path[at + 1 :])
+
+    def _given(self, scope: Scope, callee: Path, flow: Flow, depth: int) -> Iterator[Value]:
+        """What a call of this callee gives: what it says to return, of a table what is in it."""
+        calls = [event for event in flow.events if callee in event.callees]
+        if not depth or not calls:
+            return
+        if callee[-1] in _LOOKUPS:
+            tables = self._resolver.values(scope, callee[:-1])
+            keys = [
+                key
+                for event in calls[:1]
+                for arg in event.args[:1]
+                for key in self._resolver.values(scope, arg)
+            ]
+            for table in tables:
+                for key in keys[:1]:
+                    found = self._resolver.item(table.address, key.address)
+                    if found is not None:
+                        yield found
+            return
+        for value in self._resolver.values(scope, callee):
+            entered = self.enter(value, scope, calls[0])
+            inner_flow = self.flow(entered[0]) if entered is not None else None
+            if entered is None or inner_flow is None:
+                continue
+            for event in inner_flow.events:
+                if event.kind == "return":
+                    for path in event.paths:
+                        yield from self.values(entered[1], path, inner_flow, depth - 1)
 
     def _call_concern(
         self,

@@ -56,8 +56,11 @@ class Resolver:
         """What a path leads to: none when that cannot be told, several for a loop's variable."""
         if not path:
             return []
-        found = self._start(scope, path[0])
-        for step in path[1:]:
+        return self.follow(scope, self._start(scope, path[0]), path[1:])
+
+    def follow(self, scope: Scope, found: list[Value], steps: Path) -> list[Value]:
+        """What steps lead to from given values."""
+        for step in steps:
             kind, _, name = step.partition(":")
             if kind == "attr":
                 found = [v for one in found if (v := self.attribute(one.address, name)) is not None]
@@ -133,6 +136,10 @@ class Resolver:
         elif kind == "global":
             found = self.globals(scope.globals).get(name, 0) if scope.globals else 0
         return [Value(found)] if found else []
+
+    def item(self, address: int, key: int) -> Value | None:
+        """What a dict has under a key that is an object."""
+        return self._by_key(address, key)
 
     def _item(self, scope: Scope, address: int, key: str) -> Value | None:
         """What a dict has under a key, or a sequence at an index."""

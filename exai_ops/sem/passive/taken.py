@@ -151,23 +151,22 @@ class Taken:
         for semaphore, concern in self._concerns(call.frame).items():
             match = concern.match()
             held, ahead = flow.held(call.frame.lasti, match), flow.ahead(call.frame.lasti, match)
-            self._book(call, semaphore, held, ahead)
+            self._book(call, semaphore, held, ahead, concern)
 
-    def _book(self, call: Call, semaphore: int, held: Held, ahead: Ahead) -> None:
-        holders = self.accounts[semaphore].took
+    def _book(self, call: Call, semaphore: int, held: Held, ahead: Ahead, concern: Concern) -> None:
         if held.most == 0:
             if ahead.owed:
                 self._owing(call, semaphore, ahead)
         elif ahead.owed:
-            certain = held.least > 0
-            number = held.least if certain else held.most
-            if certain and held.most is None:
-                number = None
-            holders.append(Holder("frame", call.name, call.stack(), number, certain))
-        elif self._passes_on(call, semaphore) or _would_release(ahead):
-            holders.append(Holder("frame", call.name, call.stack(), max(held.least, 1)))
-        elif held.least > 0 and held.most == held.least:
-            holders.append(Holder("frame", call.name, call.stack(), held.least, certain=False))
+            self._take(call, semaphore, *_number(held, ahead))
+        elif held.least > 0 and self._passes_on(call, semaphore):
+            self._take(call, semaphore, held.least, certain=True)
+        elif held.least > 0 and (_would_release(ahead) or concern.names):
+            self._take(call, semaphore, held.least, certain=False)
+
+    def _take(self, call: Call, semaphore: int, number: int | None, certain: bool) -> None:
+        holder = Holder("frame", call.name, call.stack(), number, certain)
+        self.accounts[semaphore].took.append(holder)
 
     def _passes_on(self, call: Call, semaphore: int) -> bool:
         """Whether an outer frame of the same chain gives back what this one took."""
@@ -214,6 +213,18 @@ class Taken:
         """Whether a frame waits in a queue for the next item, and has none."""
         inner = call.inner
         return inner is not None and inner.info.name == "get" and inner.info.filename.endswith(_QUEUES)
+
+
+def _number(held: Held, ahead: Ahead) -> tuple[int | None, bool]:
+    """How many a frame has that took some, perhaps, and is going to give back; whether that is certain.
+
+    What gives one back on every way from here has it, whatever a flag or a result said before.
+    """
+    if held.least > 0:
+        return held.least, True
+    if ahead.must:
+        return max(1, ahead.least), True
+    return held.most, False
 
 
 def _would_release(ahead: Ahead) -> bool:

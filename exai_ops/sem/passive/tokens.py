@@ -20,6 +20,9 @@ _TAKES: Final = frozenset(
 )
 _QUEUES: Final = ("_queue", "queue")
 _MOST: Final = 100_000
+_MINUS: Final = frozenset({10, 23})  # of BINARY_OP: a - b, a -= b
+_EMPTY: Final = ((("seq",),), (("unknown",),))  # how a new list or dict is said
+_NEAR: Final = 24  # bytes of code between a subtraction and where its outcome is stored
 
 
 class Token(NamedTuple):
@@ -55,7 +58,7 @@ class Tokens:
                     token = self._count(value.address, _said(path))
                     if token is not None:
                         found.setdefault(token.owner, token)
-            for token in self._numbers(scope, event):
+            for token in (*self._numbers(scope, info, event), *self._replaced(scope, event)):
                 found.setdefault(token.owner ^ hash(token.what), token)
         return list(found.values())
 
@@ -74,9 +77,11 @@ class Tokens:
         if deletes:
             yield from (path[:-1] for path in event.paths if len(path) > 1 and path[-1].startswith("item:"))
 
-    def _numbers(self, scope: Scope, event: Event) -> Iterator[Token]:
-        """Numbers that an event changes: ``self._parked -= 1``."""
+    def _numbers(self, scope: Scope, info: CodeInfo, event: Event) -> Iterator[Token]:
+        """Numbers that an event takes from, or begins again: ``self._parked -= 1``, ``self._parked = 0``."""
         if event.kind not in {"store_attr", "store_item"}:
+            return
+        if event.args[:1] != (("const:0",),) and not self._subtracts(info, event.offset):
             return
         for path in event.paths:
             for value in self._resolver.values(scope, path):
@@ -84,6 +89,30 @@ class Tokens:
                 if number is not None and 0 < number < _MOST and not self._is_bool(value.address):
                     holder = self._resolver.values(scope, path[:-1])
                     yield Token(holder[0].address if holder else 0, _said(path), number)
+
+    def _subtracts(self, info: CodeInfo, offset: int) -> bool:
+        """Whether what is stored at an offset is the outcome of a subtraction."""
+        names, code = self._objects.layout.opcodes.names, info.bytecode
+        for at in range(offset - 2, max(offset - _NEAR, -1), -2):
+            name = names[code[at]]
+            if name in {"INPLACE_SUBTRACT", "BINARY_SUBTRACT"}:
+                return True
+            if name == "BINARY_OP":
+                return code[at + 1] in _MINUS
+            if name.startswith(("BINARY_", "INPLACE_", "CALL", "STORE_")) and name != "BINARY_SUBSCR":
+                return False
+        return False
+
+    def _replaced(self, scope: Scope, event: Event) -> Iterator[Token]:
+        """Containers that an event puts another in place of: ``batch, self.events = self.events, []``."""
+        if event.kind != "store_attr" or event.args[:1] not in _EMPTY:
+            return
+        for path in event.paths:
+            for value in self._resolver.values(scope, path):
+                if self._objects.kind(value.address) in {"list", "set", "deque", "dict"}:
+                    token = self._count(value.address, _said(path))
+                    if token is not None:
+                        yield token
 
     def _is_bool(self, address: int) -> bool:
         return self._objects.type_name(self._objects.type_of(address)) == "bool"
