@@ -127,3 +127,11 @@ def test_it_counts_as_asyncios_own(steps: list[str]) -> None:
         return locked
 
     assert asyncio.run(run(TrackedSemaphore(3))) == asyncio.run(run(asyncio.Semaphore(3)))
+
+
+def test_it_is_the_rooms_own_name() -> None:
+    from exai_ops import sem
+
+    assert sem.TrackedSemaphore is TrackedSemaphore
+    with pytest.raises(AttributeError, match="Tracked"):
+        _ = sem.Tracked
