@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from types import TracebackType
 from typing import Protocol, Self
 
 from exai_ops.sem.model import Judgement, Scan, Verdict
@@ -18,7 +19,13 @@ class Scanner(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(self, *error: object) -> None: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None: ...
 
 
 def look(scanner: Scanner) -> tuple[Scan, list[Judgement]]:

@@ -1,18 +1,22 @@
 """Following a process: from scan to scan, which second lost or doubled a permit. Pure.
 
-``accounted = value + granted + held`` is constant while permits go out and come back. A drop that lasts is a
-loss, a rise that lasts is a release too many, whether or not the bound is known. A change counts once it has
-been the same for ``LASTS`` scans, and is dated to the first of them.
+While permits go out and come back, ``value + granted + held`` keeps its level. Below it, with nothing found
+that might make up for it, permits are lost; above it, and above the bound, they were given back too often.
+
+A change is said when it has been so in ``LASTS`` scans in a row, over ``AGREE_S`` or more, by the smallest
+number of them, and is dated to the first of these: one scan may have missed a holder that was just running.
+The level begins as the most that the first scans found, for the same reason. A semaphore whose bound nothing
+says has to be seen in use as a limit, with a holder that gives back what it took: others count or signal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final
 
 from exai_ops.sem.model import Holder, Judgement, Scan, Semaphore, Verdict
-from exai_ops.sem.verdict import agreed, judge
+from exai_ops.sem.verdict import ACCUSATIONS, AGREE_S, judge
 
 LASTS: Final = 3
 _GROWING: Final = 5
@@ -37,102 +41,133 @@ class Change:
     judgement: Judgement | None = None
 
 
-_Account: TypeAlias = tuple[int, float, tuple[Holder, ...]]
-
-
 @dataclass
+class _Lasting:
+    """A number that has been above zero in every scan since a moment."""
+
+    numbers: list[tuple[float, int]] = field(default_factory=list)
+    last: tuple[Holder, ...] = ()
+
+    def add(self, at_s: float, number: int, last: tuple[Holder, ...]) -> None:
+        """Take in a scan; ``last`` are the holders of the one before."""
+        if number <= 0:
+            self.numbers.clear()
+            return
+        if not self.numbers:
+            self.last = last
+        self.numbers.append((at_s, number))
+
+    def enough(self) -> int:
+        """The smallest of the numbers, 0 as long as it has not lasted."""
+        if len(self.numbers) < LASTS or self.numbers[-1][0] - self.numbers[0][0] < AGREE_S:
+            return 0
+        return min(number for _, number in self.numbers)
+
+
 class _History:
-    semaphore: Semaphore
-    level: int
-    judgement: Judgement
-    said: Verdict | None = None
-    pending: list[_Account] = field(default_factory=list)
-    before: tuple[Holder, ...] = ()
-    waiters: list[int] = field(default_factory=list)
-    warned: int = 0
+    """One semaphore, from scan to scan."""
+
+    def __init__(self, semaphore: Semaphore) -> None:
+        self.semaphore = semaphore
+        self.judgement = Judgement(Verdict.UNKNOWN)
+        self._scans = 0
+        self._base = self._level = 0
+        self._limits = semaphore.bound is not None
+        self._below, self._above = _Lasting(), _Lasting()
+        self._accused: dict[Verdict, _Lasting] = {verdict: _Lasting() for verdict in ACCUSATIONS}
+        self._said: Verdict | None = None
+        self._queue: list[int] = []
+        self._warned = 0
+
+    def see(self, now: Semaphore, at_s: float) -> Iterator[Change]:
+        """What a scan shows to have happened."""
+        self._limits = self._limits or (now.held > 0 and now.bound_from != "no bound")
+        yield from self._balance(now, at_s)
+        yield from self._verdict(now, at_s)
+        yield from self._waiting(now, at_s)
+        self.semaphore = now
+
+    def _balance(self, now: Semaphore, at_s: float) -> Iterator[Change]:
+        least, most = _accounted(now)
+        self._scans += 1
+        if self._scans < LASTS:
+            self._base = self._level = max(self._level, least)
+            return
+        before = self.semaphore.holders
+        self._below.add(at_s, 0 if most is None else self._level - most, before)
+        self._above.add(at_s, least - self._level, before)
+        if lost := self._below.enough():
+            self._level -= lost
+            yield from self._happened("lost", lost, self._below, now)
+        if risen := self._above.enough():
+            ceiling = max(self._level, self._base if now.bound is None else now.bound)
+            self._level += risen
+            yield from self._happened("doubled", self._level - ceiling, self._above, now)
+
+    def _happened(self, what: str, number: int, lasting: _Lasting, now: Semaphore) -> Iterator[Change]:
+        if number > 0 and self._limits:
+            yield Change(what, lasting.numbers[0][0], now, number, lasting.last)
+        lasting.numbers.clear()
+
+    def _verdict(self, now: Semaphore, at_s: float) -> Iterator[Change]:
+        """The verdict of this scan; an accusation once it has lasted, or when it was seen to happen."""
+        judgement = judge(now)
+        for verdict, lasting in self._accused.items():
+            lasting.add(
+                at_s, judgement.permits if judgement.verdict is verdict else 0, self.semaphore.holders
+            )
+        if judgement.verdict in ACCUSATIONS:
+            number = self._accused[judgement.verdict].enough()
+            judgement = (
+                Judgement(judgement.verdict, number, judgement.why)
+                if number
+                else Judgement(Verdict.SUSPECT, judgement.permits, "not seen often enough yet")
+            )
+        elif now.bound is None and self._limits and self._level != self._base:
+            verdict = Verdict.LEAKED if self._level < self._base else Verdict.OVER_RELEASED
+            judgement = Judgement(verdict, abs(self._level - self._base), "seen to happen")
+        self.judgement = judgement
+        if judgement.verdict in ACCUSATIONS and judgement.verdict is not self._said:
+            yield Change("verdict", at_s, now, judgement.permits, judgement=judgement)
+        self._said = judgement.verdict if judgement.verdict in ACCUSATIONS else self._said
+
+    def _waiting(self, now: Semaphore, at_s: float) -> Iterator[Change]:
+        """A number of waiters that has only grown."""
+        waiting = sum(not waiter.granted for waiter in now.waiters)
+        if self._queue and waiting < self._queue[-1]:
+            self._queue.clear()
+            self._warned = 0
+        if not self._queue or waiting > self._queue[-1]:
+            self._queue.append(waiting)
+        if len(self._queue) > _GROWING and waiting > 2 * self._warned:
+            self._warned = waiting
+            yield Change("waiters", at_s, now, waiting, now.holders)
 
 
 class Follower:
     """What has been seen of a process's semaphores so far."""
 
     def __init__(self) -> None:
-        self._known: dict[int, _History] = {}
+        self._known: dict[tuple[int, str], _History] = {}
 
     def see(self, scan: Scan) -> list[Change]:
         """Take in a scan; what it shows to have happened."""
-        found: list[Change] = []
-        present = {semaphore.address: semaphore for semaphore in scan.semaphores}
-        for address in [address for address in self._known if address not in present]:
-            history = self._known.pop(address)
-            found.append(Change("gone", scan.at_s, history.semaphore))
-        for address, semaphore in present.items():
-            known = self._known.get(address)
-            if known is None or known.semaphore.kind != semaphore.kind:
-                self._known[address] = _History(semaphore, _accounted(semaphore), judge(semaphore))
+        present = {(one.address, one.kind): one for one in scan.semaphores}
+        gone = [self._known.pop(key) for key in [key for key in self._known if key not in present]]
+        found = [Change("gone", scan.at_s, history.semaphore) for history in gone]
+        for key, semaphore in present.items():
+            if key not in self._known:
+                self._known[key] = _History(semaphore)
                 found.append(Change("new", scan.at_s, semaphore))
-            else:
-                found += _compare(known, semaphore, scan.at_s)
+            found += self._known[key].see(semaphore, scan.at_s)
         return found
 
     def judgements(self, scan: Scan) -> list[Judgement]:
         """The verdict on each semaphore of the latest scan, with all that went before it."""
-        return [self._known[semaphore.address].judgement for semaphore in scan.semaphores]
+        return [self._known[one.address, one.kind].judgement for one in scan.semaphores]
 
 
-def _compare(known: _History, now: Semaphore, at_s: float) -> Iterator[Change]:
-    changes = list(_balance(known, now, at_s))
-    yield from changes
-    yield from _queue(known, now, at_s)
-    judgement = agreed(known.judgement, judge(now))
-    for change in changes:
-        if now.bound is None and change.what in ("lost", "doubled"):
-            verdict = Verdict.LEAKED if change.what == "lost" else Verdict.OVER_RELEASED
-            judgement = Judgement(verdict, change.permits, "seen to happen")
-    if judgement.verdict is not known.said and judgement.verdict in (Verdict.LEAKED, Verdict.OVER_RELEASED):
-        known.said = judgement.verdict
-        yield Change("verdict", at_s, now, judgement.permits, judgement=judgement)
-    if not (now.bound is None and known.judgement.why == "seen to happen"):
-        known.judgement = judgement if known.said else judge(now)
-    known.semaphore = now
-
-
-def _accounted(semaphore: Semaphore) -> int:
-    return semaphore.value + semaphore.granted + semaphore.held
-
-
-def _balance(known: _History, now: Semaphore, at_s: float) -> Iterator[Change]:
-    """A change of the sum, once it has lasted."""
-    sum_now = _accounted(now)
-    if sum_now == known.level or now.possible != 0:
-        known.pending.clear()
-        known.before = now.holders
-        return
-    if known.pending and known.pending[-1][0] != sum_now:
-        known.pending.clear()
-    known.pending.append((sum_now, at_s, known.before))
-    if len(known.pending) < LASTS:
-        return
-    _, first_s, last = known.pending[0]
-    difference = sum_now - known.level
-    known.level = sum_now
-    known.pending.clear()
-    known.before = now.holders
-    yield Change("lost" if difference < 0 else "doubled", first_s, now, abs(difference), last)
-
-
-def _queue(known: _History, now: Semaphore, at_s: float) -> Iterator[Change]:
-    """A number of waiters that has only grown."""
-    waiting = sum(not waiter.granted for waiter in now.waiters)
-    if known.waiters and waiting < known.waiters[-1]:
-        known.waiters.clear()
-        known.warned = 0
-    if not known.waiters or waiting > known.waiters[-1]:
-        known.waiters.append(waiting)
-    if len(known.waiters) > _GROWING and waiting > 2 * known.warned:
-        known.warned = waiting
-        yield Change("waiters", at_s, now, waiting, now.holders)
-
-
-def total(changes: Sequence[Change], what: str) -> int:
-    """Permits over all changes of a kind."""
-    return sum(change.permits for change in changes if change.what == what)
+def _accounted(one: Semaphore) -> tuple[int, int | None]:
+    """Permits that are accounted for: at least, and at most, None when that has no limit."""
+    least = one.value + one.granted + one.held
+    return least, None if one.possible is None else least + one.possible

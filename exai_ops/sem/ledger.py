@@ -6,24 +6,28 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from exai_ops.sem.model import Holder, Judgement, Scan, Semaphore, Site, Verdict
+from exai_ops.sem.model import Holder, Judgement, Scan, Semaphore, Site, Verdict, Waiter
 
 KIND: Final = "exai.Ledger"
 _SITE: Final = re.compile(r"(?P<file>.+):(?P<line>\d+)(?: (?P<function>.+))?")
 
 
-def scan_of(health: Mapping[str, Any], status: Mapping[str, Any], *, at_s: float, took_s: float) -> Scan:
-    """A scan from the daemon's ``/health`` and ``/status``: the permit for all calls, and each provider's."""
-    permits = status["permits"]
-    holders = permits["holders"]
-    semaphores = tuple(
-        _semaphore(name, row, [h for h in holders if name in ("global", h["provider"])])
-        for name, row in permits["usage"].items()
-    )
+def scan_of(status: Mapping[str, Any], *, at_s: float, took_s: float) -> Scan:
+    """A scan from the daemon's ``/status``: the permit for all calls, and each provider's.
+
+    Raises:
+        ValueError: It is not the status of a daemon that keeps this ledger.
+    """
+    try:
+        permits = status["permits"]
+        semaphores = tuple(_semaphore(name, row, permits) for name, row in permits["limits"].items())
+        pid = int(status["pid"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"no ledger in it: {error}") from error
     return Scan(
-        pid=int(health["pid"]),
+        pid=pid,
         started_ticks=0,
-        python=str(health.get("python", "")),
+        python="",
         at_s=at_s,
         took_s=took_s,
         semaphores=semaphores,
@@ -44,14 +48,22 @@ def disagreements(ledger: Scan, memory: Scan) -> Iterator[str]:
         seen = read.get(said.where[:1])
         if seen is None:
             yield f"{said.where[0]}: the ledger answers, and is not found in memory"
-        elif (said.value, said.bound, said.held) != (seen.value, seen.bound, seen.held):
-            yield (
-                f"{said.where[0]}: the ledger says {said.value} of {said.bound} free and {said.held} held,"
-                f" memory says {seen.value} of {seen.bound} free and {seen.held} held"
-            )
+        elif _numbers(said) != _numbers(seen):
+            yield f"{said.where[0]}: the ledger says {_words(said)}, memory says {_words(seen)}"
 
 
-def _semaphore(name: str, row: Mapping[str, Any], holders: list[Any]) -> Semaphore:
+def _numbers(one: Semaphore) -> tuple[int, int | None, int]:
+    return one.value, one.bound, len(one.holders)
+
+
+def _words(one: Semaphore) -> str:
+    return f"{one.value} of {one.bound} free and {len(one.holders)} held"
+
+
+def _semaphore(name: str, row: Mapping[str, Any], permits: Mapping[str, Any]) -> Semaphore:
+    holders = [one for one in permits["holders"] if name in ("global", one["provider"])]
+    queued = permits["sessions"].items() if name == "global" else ()
+    waiting = [f"a call of session {session}" for session, counts in queued for _ in range(counts["queued"])]
     return Semaphore(
         address=0,
         kind=KIND,
@@ -59,6 +71,7 @@ def _semaphore(name: str, row: Mapping[str, Any], holders: list[Any]) -> Semapho
         where=(f"permits {name}",),
         value=int(row["free"]),
         bound=int(row["limit"]),
+        waiters=tuple(Waiter(name) for name in waiting),
         holders=tuple(_holder(holder) for holder in holders),
     )
 

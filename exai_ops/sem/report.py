@@ -21,7 +21,8 @@ def as_text(scan: Scan, judgements: Sequence[Judgement], *, most: int | None = _
     """A block for each semaphore and a count at the end; at most ``most`` holders and waiters of each."""
     counted = ((scan.semaphores, "semaphore"), (scan.tasks, "task"), (scan.threads, "thread"))
     numbers = ", ".join(_number(n if isinstance(n, int) else len(n), noun) for n, noun in counted)
-    lines = [f"PID {scan.pid}, Python {scan.python}: {numbers}; read in {scan.took_s * 1000:.0f} ms"]
+    python = f", Python {scan.python}" if scan.python else ""
+    lines = [f"PID {scan.pid}{python}: {numbers}; read in {scan.took_s * 1000:.0f} ms"]
     lines += [f"note: {note}" for note in scan.notes]
     for semaphore, judgement in zip(scan.semaphores, judgements, strict=True):
         lines += ["", *_block(scan.pid, semaphore, judgement, most)]

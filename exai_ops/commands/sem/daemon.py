@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exai_ops.commands.control import get_page
+from exai_ops.commands.page import State, page
 from exai_ops.errors import CouldNotLook, ExaiError
 from exai_ops.findings import Finding, Location, Status
 from exai_ops.settings import Settings, environment, load
@@ -40,21 +40,27 @@ def _ledger(settings: Settings) -> tuple[Scan, dict[str, Any]]:
     from exai_ops.sem.ledger import scan_of
 
     began_s = time.monotonic()
-    status, health = get_page(settings, "/status"), get_page(settings, "/health")
+    status = page(settings, "/status", State)[0]
     now_s = time.monotonic()
-    return scan_of(health, status, at_s=now_s, took_s=now_s - began_s), status
+    try:
+        return scan_of(status, at_s=now_s, took_s=now_s - began_s), status
+    except ValueError as error:
+        raise CouldNotLook(
+            f"what answers at port {settings.ws_port} is no exai daemon of this version: {error}",
+            hint="exai sem check PID reads it from its memory",
+        ) from error
 
 
 def _from_memory(settings: Settings, error: CouldNotLook) -> tuple[Scan, list[Judgement]]:
     """The passive way, for a daemon that lives and does not answer."""
     from exai_ops.daemon import runstate
     from exai_ops.sem.check import look
-    from exai_ops.sem.passive.scanner import PassiveScanner
+    from exai_ops.sem.passive.daemon import DaemonScanner
 
     state = runstate.read(settings, settings.ws_port)
     if state is None or not state.alive():
         raise error
-    with PassiveScanner(state.pid) as scanner:
+    with DaemonScanner(state.pid) as scanner:
         scan, said = look(scanner)
     return _noted(scan, f"the daemon does not answer ({error.message}): read from its memory"), said
 
@@ -68,12 +74,12 @@ def _noted(scan: Scan, note: str) -> Scan:
 def _compared(settings: Settings, scan: Scan) -> list[Finding]:
     """What the ledger and the memory disagree on, twice."""
     from exai_ops.sem.ledger import disagreements
+    from exai_ops.sem.passive.daemon import DaemonScanner
     from exai_ops.sem.rules import rule_of
-    from exai_ops.sem.passive.scanner import PassiveScanner
 
     rule = rule_of("SEM007")
     try:
-        with PassiveScanner(scan.pid) as scanner:
+        with DaemonScanner(scan.pid) as scanner:
             lines = set(disagreements(scan, scanner.scan()))
             if lines:
                 again, _ = _ledger(settings)

@@ -8,6 +8,7 @@ from typing import Final
 from exai_ops.errors import CouldNotLook, UsageError
 
 _DURATION: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h)?")
+_LEAST_PAUSE_S: Final = 0.1
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 
 
@@ -19,10 +20,20 @@ def duration_s(text: str, option: str) -> float:
     return float(match["number"]) * _SECONDS[match["unit"]]
 
 
+def pause_s(text: str) -> float:
+    """Seconds between two looks. Raises UsageError for less than a tenth, which would be one long look."""
+    found = duration_s(text, "--every")
+    if found < _LEAST_PAUSE_S:
+        raise UsageError(f"--every: {text!r} is too short", hint="100ms or more")
+    return found
+
+
 def processes(target: str) -> list[int]:
     """The pids that a number or a name stands for. Raises CouldNotLook when there is none."""
-    if target.isdigit():
+    if target.isascii() and target.isdecimal():
         return [int(target)]
+    if not target.strip():
+        raise UsageError("the process has no name", hint="give its number, its script, or --all")
     from exai_ops.sem.process import find
 
     pids = find(target)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from exai_ops.commands.sem.options import duration_s, one_process
+from exai_ops.commands.sem.options import one_process, pause_s
 from exai_ops.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def top(
     every: Annotated[str, typer.Option("--every", help="Between two looks: 500ms, 2s.")] = "1s",
 ) -> int:
     """Show a process's semaphores, live: q ends, p pauses, v w h n sort."""
-    every_s = duration_s(every, "--every")
+    every_s = pause_s(every)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
             "exai sem top needs a terminal", hint="exai sem watch PID --format ndjson is for a pipe"

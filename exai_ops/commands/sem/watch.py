@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from exai_ops.commands.sem.options import duration_s, one_process
+from exai_ops.commands.sem.options import duration_s, one_process, pause_s
 from exai_ops.commands.terminal import visible
 from exai_ops.errors import CouldNotLook, UsageError
 
@@ -44,7 +44,7 @@ def watch(
     until_s = time.monotonic() + duration_s(for_, "--for") if for_ else float("inf")
     failed = False
     try:
-        for change in _changes(pid, until_s, duration_s(every, "--every")):
+        for change in _changes(pid, until_s, pause_s(every)):
             verdict = str(change.judgement.verdict) if change.judgement is not None else ""
             failed = failed or change.what in bad or verdict in bad
             sys.stdout.write((_line(change) if format == "text" else _row(change)) + "\n")

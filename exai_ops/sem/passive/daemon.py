@@ -1,4 +1,4 @@
-"""The ledger of our own daemon, read in its memory: for when it does not answer, and to hold its answer against.
+"""The ledger of our own daemon, read in its memory: in place of its answer, or to compare with it.
 
 The class is known by its name and read by its attributes, so that nothing of the daemon is imported.
 """
@@ -58,15 +58,17 @@ class DaemonScanner(PassiveScanner):
             return
         entries = [self._entry(one) for _, one in objects.dict_items(held.get("entries", 0))]
         yield _semaphore(address, "global", total, used, [entry.holder for entry in entries])
-        counted = self._numbers(held.get("_used_by_provider", 0))
-        for name, limit in self._numbers(limits.get("providers", 0)).items():
+        counted = {name: number for _, name, number in self._numbers(held.get("_used_by_provider", 0))}
+        for key, name, limit in self._numbers(limits.get("providers", 0)):
             holders = [entry.holder for entry in entries if entry.provider == name]
-            yield _semaphore(address, name, limit, counted.get(name, 0), holders)
+            yield _semaphore(key, name, limit, counted.get(name, 0), holders)
 
-    def _numbers(self, table: int) -> Mapping[str, int]:
-        objects = self.objects
-        pairs = ((objects.text(key), objects.integer(value)) for key, value in objects.dict_items(table))
-        return {name: number for name, number in pairs if name is not None and number is not None}
+    def _numbers(self, table: int) -> Iterator[tuple[int, str, int]]:
+        """(address of the key, the key, the number) of a dict from names to numbers."""
+        for key, value in self.objects.dict_items(table):
+            name, number = self.objects.text(key), self.objects.integer(value)
+            if name is not None and number is not None:
+                yield key, name, number
 
     def _entry(self, address: int) -> _Entry:
         """An entry of the ledger; one whose owner cannot give it back any more has no permit to give."""
