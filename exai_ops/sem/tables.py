@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _VALUES_REACH: Final = 1 << 16  # bytes that the values of an instance may cover
 _KEYS_REACH: Final = 1 << 32
 _MAX_CHAIN: Final = 10000
+_COUNT: Final = (1 << 32) - 1  # of references; since 3.14 flags lie above
 
 
 class _Nearest:
@@ -102,8 +103,14 @@ class Tables:
         return Search(set().union(*groups.values()))
 
     def _window(self, window: Window, every: Search) -> None:
+        import numpy as np
+
         words, layout = window.words, self.layout
         at = every.hits(words[window.first : window.last]) + window.first
+        at = at[at > 0]
+        at = at[
+            words[at - 1] & np.uint64(_COUNT) > 0
+        ]  # others were let go of
         if not at.size:
             return
         types = words[at]
@@ -113,8 +120,6 @@ class Tables:
 
         def word(indices: Any, name: str) -> Any:
             return words.take(indices - 1 + layout[name] // 8, mode="clip")
-
-        import numpy as np
 
         eight, size = np.uint64(8), 1
         lists = of("list")
