@@ -285,6 +285,16 @@ def future_of(waiting):
 
 
 # ----
+class Raw(str):
+    """JSON already: text is no business of the collector, which many small lists would set off in our thread."""
+
+    __slots__ = ()
+
+
+def raw(one):
+    return Raw("".join(encoded(one)))
+
+
 class Found:
     """What one pass over the heap comes upon."""
 
@@ -536,8 +546,8 @@ class Look:
                 if not base.startswith("asyncio"):
                     future = future_of(future)
                 if len(waiters) < MOST_SHOWN:
-                    name, stack = self.waits.get(id(future), ("", []))
-                    waiters.append({"name": name, "stack": stack, "granted": done})
+                    known = self.waits.get(id(future), '"","stack":[]')
+                    waiters.append(Raw('{"name":' + known + ',"granted":' + ("true}" if done else "false}")))
             kind = type(one)
             own = "" if base.endswith("." + kind.__name__) else kind.__module__ + "." + kind.__qualname__
             self.rows[at] = {
@@ -612,11 +622,11 @@ def calls(self, found):
     for task in tasks.values():
         coroutine = task.get_coro()
         line = chain(coroutine)
-        stack = stack_of(line)
+        stack = raw(stack_of(line)[:MOST_STACK])
         waits = getattr(task, "_fut_waiter", None)
         name = task.get_name() if hasattr(task, "get_name") else "task"
         if waits is not None:
-            self.waits[id(waits)] = (name, stack[:MOST_STACK])
+            self.waits[id(waits)] = Raw(quoted(name) + ',"stack":' + stack)
         self.add(name, line, stack, True, seen)
         self.rest()
     for call in found.calls:
@@ -625,7 +635,7 @@ def calls(self, found):
             self.add(
                 type(call).__name__ + " " + call.__qualname__,
                 line,
-                stack_of(line),
+                raw(stack_of(line)[:MOST_STACK]),
                 False,
                 seen,
             )
@@ -646,7 +656,7 @@ def add(self, name, line, stack, driven, seen):
             continue
         seen.add(id(call))
         inner = frame_of(line[index + 1]) if index + 1 < len(line) else None
-        self.frame(name, frame_of(call), values(call), inner, stack[:MOST_STACK], driven)
+        self.frame(name, frame_of(call), values(call), inner, stack, driven)
 
 
 def running_threads(self):
@@ -660,7 +670,7 @@ def running_threads(self):
             line.append(frame)
             frame = frame.f_back
         line.reverse()
-        stack = [site(one) for one in line][-MOST_STACK:]
+        stack = raw([site(one) for one in line][-MOST_STACK:])
         for index, one in enumerate(line):
             inner = line[index + 1] if index + 1 < len(line) else None
             self.frame(
@@ -728,11 +738,11 @@ def frame(self, name, frame_, held, inner, stack, driven, thread=False):
         number_ = self.codes.get(code)
         if number_ is None:
             number_ = self.codes[code] = len(self.codes)
-        self.frames.append({
+        self.frames.append(raw({
             "name": name, "code": number_, "lasti": frame_.f_lasti, "exits": list(exits.items()),
             "links": [[at, sorted(names)] for at, names in links.items()], "acquiring": acquiring, "stack": stack,
             "driven": driven, "thread": thread,
-        })  # fmt: skip
+        }))  # fmt: skip
 
 
 def reached(self, held, frame_):
@@ -887,7 +897,9 @@ def main(path):
 def encoded(one):
     """Plain data as JSON, piece by piece."""
     kind = type(one)
-    if kind is str:
+    if kind is Raw:
+        yield one
+    elif kind is str:
         yield quoted(one)
     elif one is None or kind is bool:
         yield "null" if one is None else "true" if one else "false"
