@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from exai_ops.sem.codes import CodeInfo
 from exai_ops.sem.model import Site
 from exai_ops.sem.objects import Objects
 from exai_ops.sem.passive.homes import Home
@@ -72,6 +73,8 @@ class Bounds:
             home: A place that keeps it.
             classes: Names of its class and the classes above it.
         """
+        if self._objects.kind(home.owner) == "function":
+            return self._default_of(home, classes)
         name = home.name or _key_home(home.text)
         answers: dict[int, Bound] = {}
         unsaid = 0
@@ -91,6 +94,20 @@ class Bounds:
         if len(answers) != 1 or unsaid:
             return None
         return next(iter(answers.values()))
+
+    def _default_of(self, home: Home, classes: frozenset[str]) -> Bound | None:
+        """The bound of one that a parameter has by default: made where the function is defined."""
+        function = self._objects.function(home.owner)
+        info = self._objects.code(function.code) if function else None
+        source = _source(self._place(info.filename), info.filename) if info else None
+        if info is None or source is None:
+            return None
+        values = {}
+        for name, made in source.made:
+            if name in info.varnames and _called(made.call) in classes and _is_default(source, made, info):
+                value = self._argument(source, made, home)
+                values[value] = Bound(value or None, Site(info.filename, made.call.lineno), counts=value == 0)
+        return next(iter(values.values())) if len(values) == 1 and None not in values else None
 
     # Which files
 
@@ -169,6 +186,8 @@ class Bounds:
             left = self._number(source, node.left, within, home, depth - 1)
             right = self._number(source, node.right, within, home, depth - 1)
             return None if left is None or right is None else _computed(node.op, left, right)
+        if isinstance(node, ast.Call) and _called(node) == "len" and len(node.args) == 1:
+            return self._length(source, node.args[0], within, depth)
         if (
             isinstance(node, ast.Call)
             and isinstance(node.func, ast.Name)
@@ -182,6 +201,19 @@ class Bounds:
         if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):
             return self._number(source, node.values[0], within, home, depth - 1)
         return None
+
+    def _length(self, source: Source, node: ast.expr, within: tuple[ast.AST, ...], depth: int) -> int | None:
+        """How many items a display has that an expression stands for."""
+        if isinstance(node, ast.List | ast.Tuple | ast.Set):
+            return None if any(isinstance(one, ast.Starred) for one in node.elts) else len(node.elts)
+        if isinstance(node, ast.Dict):
+            return None if None in node.keys else len(node.keys)
+        if not isinstance(node, ast.Name) or depth <= 0:
+            return None
+        lengths = {
+            self._length(source, one, around, depth - 1) for one, around in _given_to(source, node.id, within)
+        }
+        return lengths.pop() if len(lengths) == 1 else None
 
     def _attribute(
         self, source: Source, node: ast.Attribute, within: tuple[ast.AST, ...], home: Home, depth: int
@@ -473,6 +505,40 @@ def _computed(operator: ast.operator, left: int, right: int) -> int | None:
     if isinstance(operator, ast.FloorDiv):
         return left // right if right else None
     return None
+
+
+def _given_to(
+    source: Source, name: str, within: tuple[ast.AST, ...]
+) -> list[tuple[ast.expr, tuple[ast.AST, ...]]]:
+    """What a variable is given, by assignments or by all that call its function, and what is around that."""
+    scopes = _scopes(source.tree)
+    for at in range(len(within) - 1, -1, -1):
+        scope = within[at]
+        if not isinstance(scope, Function):
+            continue
+        if name in _parameters(scope):
+            nodes = [
+                _given(call, scope, name) or _default(scope, name)
+                for call in ast.walk(source.tree)
+                if isinstance(call, ast.Call) and _calls(call, scope, within[:at])
+            ]
+            return [(node, scopes.get(id(node), ())) for node in nodes if node is not None]
+        assigned = _assigned(scope, name)
+        if assigned:
+            return [(node, scopes.get(id(node), ())) for node in assigned]
+    return [(node, ()) for node in _assigned(source.tree, name)]
+
+
+def _is_default(source: Source, made: Made, info: CodeInfo) -> bool:
+    """Whether a call is in the parameters of the function that a code object is of."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == info.name:
+            lines = [node.lineno, *(one.lineno for one in node.decorator_list)]
+            defaults = [*node.args.defaults, *node.args.kw_defaults]
+            inside = {id(part) for one in defaults if one is not None for part in ast.walk(one)}
+            if info.firstlineno in lines and id(made.call) in inside:
+                return True
+    return False
 
 
 def _scopes(tree: ast.AST) -> Mapping[int, tuple[ast.AST, ...]]:

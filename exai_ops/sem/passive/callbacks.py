@@ -263,6 +263,10 @@ class Callbacks:
         finished = held.get("finished", 0)
         if finished and self._objects.integer(self._objects.attributes(finished).get("_flag", 0)):
             return ""
+        future = held.get("future", 0)
+        if future:  # of an executor's work: begun or cancelled, it calls nothing more
+            state = self._objects.text(self._objects.attributes(future).get("_state", 0))
+            return what if state == "PENDING" else ""
         state = self._objects.text(held.get("_state", 0))
         return "" if state in {"FINISHED", "CANCELLED_AND_NOTIFIED"} else what
 

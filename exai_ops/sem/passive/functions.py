@@ -23,6 +23,7 @@ _DIRECT: Final = frozenset({"acquire", "release", "enter", "exit", "release_give
 _CALLS: Final = frozenset({"call", "acquire", "release"})
 _LOOKUPS: Final = frozenset({"attr:get", "attr:setdefault"})
 _MOST_NAMES: Final = 512
+_MOST_INDIRECT: Final = 1000
 _DEADLINE_S: Final = 20.0
 
 
@@ -58,6 +59,8 @@ class Functions:
         """Names of these functions."""
         self.library = ""
         """Folder of the standard library."""
+        self.indirect: set[int] = set()
+        """Code objects that name one of ``names``, and none of ``VERBS``."""
 
     # Which are of interest
 
@@ -68,6 +71,12 @@ class Functions:
         infos = [objects.code(address) for address in self.direct]
         named = {info.name for info in infos if info is not None and not info.name.startswith(("<", "__"))}
         self.names = set(sorted(named - set(VERBS))[:_MOST_NAMES])
+        words = {
+            objects.memory.u64(info.address + objects.layout["co_name"])
+            for info in infos
+            if info is not None and info.name in self.names
+        }
+        self.indirect = set(sorted(self._codes_naming(words) - self.direct)[:_MOST_INDIRECT])
 
     def callers(self, infos: Iterable[CodeInfo]) -> list[CodeInfo]:
         """Code objects that name one of these functions."""

@@ -88,6 +88,11 @@ class Homes:
             return [Home(f"local {name.rpartition(':')[2]} of a thread", 0, name.rpartition(":")[2], 6)]
         if owner == "cell":
             return self._captured(ref, refs)
+        if owner == "tuple" and kind == "index":
+            for outer in refs.get(ref.owner, ()):
+                function = objects.function(outer.owner) if outer.how == "slot:__defaults__" else None
+                if function is not None:
+                    return [Home(f"{function.qualname}.__defaults__[{name}]", outer.owner, "", 2)]
         if depth and owner in {"dict", "list", "tuple", "set", "deque"}:
             step = f"[{name}]" if kind in {"key", "index"} and name else "[...]"
             return [

@@ -17,7 +17,9 @@ from exai_ops.sem.objects import Objects
 from exai_ops.sem.passive.functions import Functions
 from exai_ops.sem.passive.resolve import Resolver, Scope
 from exai_ops.sem.passive.tokens import Token, Tokens
+from exai_ops.sem.referrers import Ref
 
+_CONTAINERS: Final = frozenset({"list", "dict", "set", "deque"})
 _MOST_INSTANCES: Final = 5000
 _SPENT: Final = frozenset(
     {"released", "closed", "done", "spent", "returned", "finished", "given_back", "freed"}
@@ -33,11 +35,13 @@ class Carried:
         leases: Objects that give one back, and their type's name.
         tokens: Entries, items and numbers that stand for permits.
         open: Names of functions that may give any number back, since nothing says what they go by.
+        loose: Objects that refer to the semaphore for no known reason, and what they are.
     """
 
     leases: dict[int, str] = field(default_factory=dict)
     tokens: list[Token] = field(default_factory=list)
     open: list[str] = field(default_factory=list)
+    loose: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -62,11 +66,15 @@ class Leases:
         self._semaphores = semaphores
         self._tokens = Tokens(objects, resolver)
         self._callers: dict[int, list[CodeInfo]] = {}
+        self._homes: set[int] = set()
 
-    def of(self, functions: Iterable[int], types: Mapping[int, set[int]]) -> dict[int, Carried]:
+    def of(
+        self, refs: Mapping[int, Iterable[Ref]], functions: Iterable[int], types: Mapping[int, set[int]]
+    ) -> dict[int, Carried]:
         """Semaphore -> what carries its permits.
 
         Args:
+            refs: Who refers to each semaphore.
             functions: Function objects whose code names a release.
             types: Type -> which of these functions are its methods.
         """
@@ -79,7 +87,51 @@ class Leases:
         for function in functions:
             if function not in methods:
                 self._alone(function, found)
+        for semaphore, some in refs.items():
+            self._plain(semaphore, some, functions, found[semaphore])
+            self._loose(some, found[semaphore])
         return found
+
+    def _plain(self, semaphore: int, refs: Iterable[Ref], functions: Iterable[int], carried: Carried) -> None:
+        """Book objects without methods of the kind, by whose attribute other code gives back."""
+        released = self._released(functions)
+        for ref in refs:
+            kind, _, name = ref.how.partition(":")
+            if (
+                kind not in {"attr", "slot"}
+                or name not in released
+                or self._objects.kind(ref.owner) != "instance"
+            ):
+                continue
+            if (
+                not self._is_home(ref.owner, semaphore)
+                and ref.owner not in self._homes | carried.leases.keys()
+            ) and not self._is_spent(ref.owner):
+                carried.leases[ref.owner] = self._objects.types().get(self._objects.type_of(ref.owner), "?")
+
+    def _released(self, functions: Iterable[int]) -> set[str]:
+        """Attributes that code calls ``release`` of, of something other than its own ``self``."""
+        found = set()
+        for address in functions:
+            known = self._objects.function(address)
+            info = self._objects.code(known.code) if known else None
+            flow = self._functions.flow(info) if info else None
+            for event in flow.events if flow is not None else ():
+                if event.kind == "release":
+                    for path in event.paths:
+                        if len(path) > 1 and path[-1].startswith("attr:"):
+                            found.add(path[-1].partition(":")[2])
+        return found
+
+    def _loose(self, refs: Iterable[Ref], carried: Carried) -> None:
+        """Note several tuples with the semaphore in them, which nothing explains."""
+        objects = self._objects
+        tuples = [ref.owner for ref in refs if objects.kind(ref.owner) == "tuple"]
+        if len(tuples) < 2:
+            return
+        for one, outer in objects.referrers(tuples).items():
+            if any(objects.kind(ref.owner) in _CONTAINERS or ref.how.startswith("attr:") for ref in outer):
+                carried.loose[one] = "tuple"
 
     def _instances(self, types: Mapping[int, set[int]]) -> dict[int, list[int]]:
         objects = self._objects
@@ -102,6 +154,7 @@ class Leases:
                 if not gives:
                     continue
                 if self._is_home(one, semaphore) or takes:
+                    self._homes.add(one)
                     homes.setdefault(semaphore, []).append((one, methods))
                 elif not self._is_spent(one):
                     leases.setdefault(semaphore, []).append(one)
@@ -113,13 +166,13 @@ class Leases:
                 found[semaphore].leases.update({one: name for one, _ in pairs if not self._is_spent(one)})
                 continue
             for _, methods in pairs[:8]:
-                self._home(methods, found[semaphore])
+                self._home(methods, semaphore, found[semaphore])
 
     def _own_methods(self, semaphore: int, functions: set[int], found: dict[int, Carried]) -> None:
         """A subclass of a semaphore with methods of its own that release."""
         methods = self._methods(semaphore, functions).get(semaphore, [])
         extra = [m for m in methods if m.info.name not in {"release", "__aexit__", "__exit__", "acquire"}]
-        self._home(extra, found[semaphore])
+        self._home(extra, semaphore, found[semaphore])
 
     def _methods(self, one: int, functions: set[int]) -> dict[int, list[_Method]]:
         """Semaphore -> methods of an object that have to do with it."""
@@ -189,9 +242,13 @@ class Leases:
 
     # What is called from elsewhere
 
-    def _home(self, methods: list[_Method], carried: Carried) -> None:
+    def _home(self, methods: list[_Method], semaphore: int, carried: Carried) -> None:
         """Book what the methods of a home that give back go by."""
-        gives = [method for method in methods if method.lowest < 0]
+        gives = [
+            method
+            for method in methods
+            if method.lowest < 0 and not self._takes_first(method.info, method.scope, semaphore)
+        ]
         takes = {f"attr:{method.info.name}" for method in methods if method.highest > 0}
         for method in gives:
             self._open(method.info, method.scope, takes, carried)
@@ -205,8 +262,30 @@ class Leases:
         names = {n: self._objects.cell(c) for n, c in zip(info.freevars, known.closure, strict=False)}
         scope = Scope(names, known.globals)
         for semaphore, concern in self._functions.concerns(scope, info, self._semaphores).items():
-            if self._sums(info, concern.match())[0] < 0:
+            gives = self._sums(info, concern.match())[0] < 0
+            if gives and not self._takes_first(info, scope, semaphore):
                 self._open(info, scope, set(), found[semaphore])
+
+    def _takes_first(self, info: CodeInfo, scope: Scope, semaphore: int, depth: int = 2) -> bool:
+        """Whether code asks for a permit itself, or by what it calls: it gives back no other's."""
+        flow = self._functions.flow(info)
+        if flow is None or not self._functions.of_interest(info):
+            return False
+        for event in flow.events:
+            if event.kind == "acquire" and any(
+                value.address == semaphore
+                for path in event.paths
+                for value in self._functions.values(scope, path, flow)
+            ):
+                return True
+            if not depth or event.kind not in {"call", "acquire"}:
+                continue
+            for callee in event.callees:
+                for value in self._functions.values(scope, callee, flow):
+                    entered = self._functions.enter(value, scope, event)
+                    if entered is not None and self._takes_first(*entered, semaphore, depth - 1):
+                        return True
+        return False
 
     def _open(self, info: CodeInfo, scope: Scope, takes: set[str], carried: Carried) -> None:
         """Book what a function that gives back, and may be called at any time, goes by."""

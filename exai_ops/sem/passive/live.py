@@ -21,6 +21,7 @@ class Call:
         chain: All frames from the outermost to the innermost.
         index: Which of them it is.
         driven: Whether a pending task or a thread will go on with it.
+        task: Address of its task, 0 for none.
     """
 
     frame: Frame
@@ -28,6 +29,7 @@ class Call:
     chain: tuple[Frame, ...]
     index: int
     driven: bool
+    task: int = 0
 
     @property
     def inner(self) -> Frame | None:
@@ -86,7 +88,7 @@ class Live:
             self.task_of[info.waits_for] = address
         chain = tuple(self._frames.chain(address))
         self.chains[address] = chain
-        self._add(info.name, chain, driven=True)
+        self._add(info.name, chain, driven=True, task=address)
 
     def _threads(self) -> None:
         found = self._frames.threads()
@@ -102,10 +104,10 @@ class Live:
         if chain:
             self._add(f"{self._objects.kind(address)} {chain[0].info.qualname}", chain, driven=False)
 
-    def _add(self, name: str, chain: tuple[Frame, ...], *, driven: bool) -> None:
+    def _add(self, name: str, chain: tuple[Frame, ...], *, driven: bool, task: int = 0) -> None:
         for index, frame in enumerate(chain):
             key = frame.owner or id(frame)
             if key in self._seen or len(self.calls) >= _MOST_FRAMES:
                 continue
             self._seen.add(key)
-            self.calls.append(Call(frame, name, chain, index, driven))
+            self.calls.append(Call(frame, name, chain, index, driven, task))

@@ -316,16 +316,20 @@ class PassiveScanner:
 
     def _carriers(self, semaphores: set[int]) -> tuple[dict[int, Carried], dict[int, list[Callback]]]:
         wanted = dict.fromkeys(semaphores)
-        refs = self.objects.referrers({*semaphores, *self._functions.direct})
-        functions = {
-            ref.owner
-            for address in self._functions.direct
-            for ref in refs.get(address, ())
-            if self.objects.kind(ref.owner) == "function"
-        }
+        direct, indirect = self._functions.direct, self._functions.indirect
+        refs = self.objects.referrers({*semaphores, *direct, *indirect})
+        functions, others = (
+            {
+                ref.owner
+                for address in codes
+                for ref in refs.get(address, ())
+                if self.objects.kind(ref.owner) == "function"
+            }
+            for codes in (direct, indirect)
+        )
         self._functions.prepare(
             info
-            for function in functions
+            for function in functions | others
             if (known := self.objects.function(function)) and (info := self.objects.code(known.code))
         )
         types: dict[int, set[int]] = {}
@@ -333,9 +337,10 @@ class PassiveScanner:
             for ref in some:
                 if self.objects.kind(ref.owner) == "type":
                     types.setdefault(ref.owner, set()).add(function)
-        carried = Leases(self.objects, self._resolver, self._functions, wanted).of(functions, types)
+        own_refs = {address: refs.get(address, []) for address in semaphores}
+        carried = Leases(self.objects, self._resolver, self._functions, wanted).of(own_refs, functions, types)
         callbacks = Callbacks(self.objects, self._frames, self._resolver, self._functions, wanted)
-        found = callbacks.of({a: refs.get(a, []) for a in semaphores}, functions, self._on_stacks)
+        found = callbacks.of(own_refs, functions | others, self._on_stacks)
         return carried, found
 
     # Names and bounds

@@ -44,13 +44,22 @@ def settle(
         if owing.certain and unexplained(missing, holders) > 0:
             holders.append(owing)
     tokens = [*account.tokens, *(carried.tokens if carried is not None else ())]
-    groups = _groups(carried, callbacks, tokens)
+    groups = _groups(carried, callbacks, [_beside(token, account) for token in tokens])
+    if missing < 0:  # given back too often already: what is about to give back will do so once more
+        holders += [Holder("callback", one.what, permits=one.times) for one in callbacks if one.scheduled]
     holders += _carriers(groups, unexplained(missing, holders))
     if unexplained(missing, holders) > 0:
         holders += [owing for owing in account.owes if not owing.certain]
         if carried is not None:
             holders += [Holder("function", name, permits=None, certain=False) for name in carried.open]
+            holders += [Holder("object", name, certain=False) for name in carried.loose.values()]
     return holders
+
+
+def _beside(token: Token, account: Account) -> Token:
+    """A token without what stands for calls that are booked: their tasks, and what they will take out."""
+    number = token.number - sum(item in account.tasks for item in token.items)
+    return token._replace(number=max(0, number - account.through[token.by]))
 
 
 def _groups(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -27,11 +28,15 @@ class Account:
         took: Those that took some, or may have.
         owes: Those that give back what they did not take.
         tokens: What calls that go round take from, each time with a permit.
+        tasks: Addresses of the tasks of those that took.
+        through: Name of a function that gives back -> how many of those that took are going to call it.
     """
 
     took: list[Holder] = field(default_factory=list)
     owes: list[Holder] = field(default_factory=list)
     tokens: list[Token] = field(default_factory=list)
+    tasks: set[int] = field(default_factory=set)
+    through: Counter[str] = field(default_factory=Counter)
 
 
 class Taken:
@@ -96,6 +101,8 @@ class Taken:
             if has > 0:
                 holder = Holder("with", call.name, call.stack(), has)
                 self.accounts[semaphore].took.append(holder)
+                if call.task:
+                    self.accounts[semaphore].tasks.add(call.task)
 
     def released_by(self, callee: Value) -> dict[int, int]:
         """Semaphore -> permits that a call of this exit gives back."""
@@ -159,6 +166,7 @@ class Taken:
                 self._owing(call, semaphore, ahead)
         elif ahead.owed:
             self._take(call, semaphore, *_number(held, ahead))
+            self.accounts[semaphore].through.update(_ways_back(ahead, concern))
         elif held.least > 0 and self._passes_on(call, semaphore):
             self._take(call, semaphore, held.least, certain=True)
         elif held.least > 0 and (_would_release(ahead) or concern.names):
@@ -166,7 +174,10 @@ class Taken:
 
     def _take(self, call: Call, semaphore: int, number: int | None, certain: bool) -> None:
         holder = Holder("frame", call.name, call.stack(), number, certain)
-        self.accounts[semaphore].took.append(holder)
+        account = self.accounts[semaphore]
+        account.took.append(holder)
+        if call.task:
+            account.tasks.add(call.task)
 
     def _passes_on(self, call: Call, semaphore: int) -> bool:
         """Whether an outer frame of the same chain gives back what this one took."""
@@ -240,3 +251,17 @@ def _effects_release(ahead: Ahead, concern: Concern) -> bool:
         if effect == "release" or (isinstance(effect, frozenset) and min(effect, default=0) < 0):
             return True
     return False
+
+
+def _ways_back(ahead: Ahead, concern: Concern) -> set[str]:
+    """Names of functions that lie ahead and give back."""
+    match = concern.match()
+    return {
+        callee[-1].partition(":")[2]
+        for event in ahead.events
+        if event.kind == "call"
+        and isinstance(effect := match.effect(event), frozenset)
+        and min(effect, default=0) < 0
+        for callee in event.callees
+        if callee
+    }

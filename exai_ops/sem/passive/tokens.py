@@ -33,12 +33,14 @@ class Token(NamedTuple):
         what: As the code names it: ``self._out``.
         number: How many.
         items: Addresses in the container.
+        by: Name of the function that takes from it and gives a permit back.
     """
 
     owner: int
     what: str
     number: int
     items: tuple[int, ...] = ()
+    by: str = ""
 
 
 class Tokens:
@@ -60,7 +62,7 @@ class Tokens:
                         found.setdefault(token.owner, token)
             for token in (*self._numbers(scope, info, event), *self._replaced(scope, event)):
                 found.setdefault(token.owner ^ hash(token.what), token)
-        return list(found.values())
+        return [token._replace(by=info.name) for token in found.values()]
 
     def _deletes(self, info: CodeInfo) -> bool:
         names = self._objects.layout.opcodes.names
