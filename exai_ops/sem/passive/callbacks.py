@@ -40,12 +40,14 @@ class Callback(NamedTuple):
         what: Where it waits: ``timer``, ``callback of a future``, ``exit stack``, ``kept by app.Lease``.
         times: How many times it is kept to be called.
         scheduled: Whether something of the library will call it, in place of the program.
+        by: Names of the functions that it is, or calls, to give back.
     """
 
     callable: int
     what: str
     times: int
     scheduled: bool
+    by: frozenset[str] = frozenset()
 
 
 class Callbacks:
@@ -143,11 +145,20 @@ class Callbacks:
                 kept.append(self._type_name(ref.owner))
         for what, gives in scheduled:
             for semaphore, number in gives.items():
-                found[semaphore].append(Callback(one, what, number, scheduled=True))
+                found[semaphore].append(Callback(one, what, number, scheduled=True, by=self._by(one)))
         if kept and not scheduled:
             for semaphore, number in callables.get(one, {}).items():
                 found[semaphore].append(Callback(one, f"kept by {kept[0]}", number, scheduled=False))
         return following
+
+    def _by(self, one: int) -> frozenset[str]:
+        """Names of the functions by which a callable gives back."""
+        partial, method = self._objects.partial(one), self._objects.method(one)
+        if partial is not None:
+            return self._by(partial.func)
+        function = self._objects.function(method[1] if method is not None else one)
+        info = self._objects.code(function.code) if function is not None else None
+        return frozenset() if info is None else frozenset({info.name, *info.names}) & self._functions.names
 
     # What a callable gives back
 

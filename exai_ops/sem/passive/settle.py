@@ -7,6 +7,7 @@ missing: nothing that is found here makes a permit be out that is not.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from exai_ops.sem.model import Holder
 from exai_ops.sem.passive.callbacks import Callback
@@ -41,10 +42,11 @@ def settle(
         return [*account.took, *account.owes]
     holders = list(account.took)
     for owing in account.owes:
-        if owing.certain and unexplained(missing, holders) > 0:
-            holders.append(owing)
+        left = unexplained(missing, holders)
+        if owing.certain and left > 0:
+            holders.append(replace(owing, permits=min(owing.permits or 1, left)))
     tokens = [*account.tokens, *(carried.tokens if carried is not None else ())]
-    groups = _groups(carried, callbacks, [_beside(token, account) for token in tokens])
+    groups = _groups(carried, callbacks, [_beside(token, account, callbacks) for token in tokens])
     if missing < 0:  # given back too often already: what is about to give back will do so once more
         holders += [Holder("callback", one.what, permits=one.times) for one in callbacks if one.scheduled]
     holders += _carriers(groups, unexplained(missing, holders))
@@ -56,10 +58,11 @@ def settle(
     return holders
 
 
-def _beside(token: Token, account: Account) -> Token:
-    """A token without what stands for calls that are booked: their tasks, and what they will take out."""
+def _beside(token: Token, account: Account, callbacks: Sequence[Callback]) -> Token:
+    """A token without what stands for what is booked: tasks, and what others are going to take out."""
+    scheduled = sum(one.times for one in callbacks if one.scheduled and token.by in one.by)
     number = token.number - sum(item in account.tasks for item in token.items)
-    return token._replace(number=max(0, number - account.through[token.by]))
+    return token._replace(number=max(0, number - account.through[token.by] - scheduled))
 
 
 def _groups(

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from exai_ops.sem.flow_model import Ahead, Event, Held
+from exai_ops.sem.flow import Flow
+from exai_ops.sem.flow_model import Ahead, Event, Held, Match, last_names
 from exai_ops.sem.frames import Frame
 from exai_ops.sem.model import Holder
 from exai_ops.sem.objects import Objects
@@ -155,24 +156,71 @@ class Taken:
         flow = self._functions.flow(call.frame.info)
         if flow is None:
             return
-        for semaphore, concern in self._concerns(call.frame).items():
+        concerns = self._concerns(call.frame)
+        if self._unknown_release(call, flow):
+            for semaphore in self._semaphores.keys() - concerns.keys():
+                holder = Holder("frame", call.name, call.stack(), certain=False)
+                self.accounts[semaphore].owes.append(holder)
+        for semaphore, concern in concerns.items():
             match = concern.match()
             held, ahead = flow.held(call.frame.lasti, match), flow.ahead(call.frame.lasti, match)
             self._book(call, semaphore, held, ahead, concern)
+
+    def _unknown_release(self, call: Call, flow: Flow) -> bool:
+        """Whether a frame is about to release something that nothing leads to."""
+        for event in flow.reachable(call.frame.lasti):
+            if event.kind == "release" and not any(
+                self._functions.values(scope_of(call.frame), path, flow) for path in event.paths
+            ):
+                names = {name for path in event.paths for name in last_names(path) if ":" in name}
+                if flow.ahead(call.frame.lasti, Match.of(names)).owed and not self._waits_for_item(call):
+                    return True
+        return False
 
     def _book(self, call: Call, semaphore: int, held: Held, ahead: Ahead, concern: Concern) -> None:
         if held.most == 0:
             if ahead.owed:
                 self._owing(call, semaphore, ahead)
         elif ahead.owed:
-            self._take(call, semaphore, *_number(held, ahead))
+            self._has(call, semaphore, held, ahead)
             self.accounts[semaphore].through.update(_ways_back(ahead, concern))
         elif held.least > 0 and self._passes_on(call, semaphore):
             self._take(call, semaphore, held.least, certain=True)
         elif held.least > 0 and (_would_release(ahead) or concern.names):
             self._take(call, semaphore, held.least, certain=False)
 
-    def _take(self, call: Call, semaphore: int, number: int | None, certain: bool) -> None:
+    def _has(self, call: Call, semaphore: int, held: Held, ahead: Ahead) -> None:
+        """Book a frame that took some, perhaps, and is going to give back.
+
+        What gives one back on every way from here has it, whatever a flag or a result said before.
+        """
+        account = self.accounts[semaphore]
+        looped = self._looped(call, ahead) if held.most is None and ahead.many else None
+        if held.least > 0 and looped is None:
+            self._take(call, semaphore, held.least, certain=True)
+        elif looped is not None or _surely(ahead):
+            number = looped if looped is not None else max(1, ahead.least)
+            account.owes.append(Holder("frame", call.name, call.stack(), number))
+            account.tasks |= {call.task} - {0}
+        else:
+            self._take(call, semaphore, held.most, certain=False)
+
+    def _looped(self, call: Call, ahead: Ahead) -> int | None:
+        """How many a loop over a range gives back, where that is a number that the frame knows."""
+        flow = self._functions.flow(call.frame.info)
+        releases = [event.offset for event in ahead.events if event.kind == "release"]
+        ranges = [event for event in flow.events if event.path == ("global:range",)] if flow else []
+        found = set()
+        for offset in releases:
+            before = [event for event in ranges if event.offset < offset]
+            if not before:
+                return None
+            near = max(before, key=lambda event: event.offset)
+            values = self._resolver.values(scope_of(call.frame), near.args[-1]) if len(near.args) == 1 else []
+            found |= {self._objects.integer(value.address) for value in values} or {None}
+        return found.pop() if len(found) == 1 else None
+
+    def _take(self, call: Call, semaphore: int, number: int | None, *, certain: bool) -> None:
         holder = Holder("frame", call.name, call.stack(), number, certain)
         account = self.accounts[semaphore]
         account.took.append(holder)
@@ -202,9 +250,10 @@ class Taken:
         account.tokens += [token for token in tokens if token not in account.tokens]
         if self._waits_for_item(call):
             return
-        surely = ahead.least_returning is not None and ahead.least_returning > 0
         number = 1 if ahead.many else ahead.most
-        account.owes.append(Holder("frame", call.name, call.stack(), number, certain=surely))
+        account.owes.append(Holder("frame", call.name, call.stack(), number, certain=_surely(ahead)))
+        if _surely(ahead):
+            account.tasks |= {call.task} - {0}
         if ahead.many and not tokens:
             account.owes.append(Holder("frame", call.name, call.stack(), None, certain=False))
 
@@ -226,16 +275,9 @@ class Taken:
         return inner is not None and inner.info.name == "get" and inner.info.filename.endswith(_QUEUES)
 
 
-def _number(held: Held, ahead: Ahead) -> tuple[int | None, bool]:
-    """How many a frame has that took some, perhaps, and is going to give back; whether that is certain.
-
-    What gives one back on every way from here has it, whatever a flag or a result said before.
-    """
-    if held.least > 0:
-        return held.least, True
-    if ahead.must:
-        return max(1, ahead.least), True
-    return held.most, False
+def _surely(ahead: Ahead) -> bool:
+    """Whether it gives one back on every way that ends well."""
+    return ahead.least > 0 or bool(ahead.least_returning)
 
 
 def _would_release(ahead: Ahead) -> bool:
