@@ -90,7 +90,7 @@ def _tell(code: str | None) -> int:
         typer.echo("\n".join(f"{rule.code}  {rule.severity:<8}{rule.title}" for rule in RULES))
         return 0
     for rule in RULES:
-        if rule.code == code:
+        if rule.code == code.upper():
             parts = (f"{rule.code} ({rule.severity}): {rule.title}", rule.explanation, f"Hint: {rule.hint}")
             typer.echo("\n\n".join(textwrap.fill(part, 100) for part in parts))
             return 0
@@ -100,16 +100,19 @@ def _tell(code: str | None) -> int:
 def _look(pids: Sequence[int], extra: list[Finding], *, lenient: bool, inject: bool) -> Iterator[Looked]:
     """Each process, looked at; ``lenient`` makes a finding of one that cannot be, in place of an end."""
     from exai_ops.sem.check import look
-    from exai_ops.sem.passive.scanner import PassiveScanner
+    from exai_ops.sem.executable import ProcessGone
+    from exai_ops.sem.passive.whole import WholeScanner
 
     for pid in pids:
         try:
-            with PassiveScanner(pid) as scanner:
+            with WholeScanner(pid) as scanner:
                 looked = look(scanner)
             yield _look_within(pid, *looked) if inject else looked
         except ExaiError as error:
             if not lenient:
                 raise
+            if isinstance(error, ProcessGone):
+                continue  # of all that there were when they were listed, it is one no more
             extra.append(Finding("SEM008", Status.UNKNOWN, error.message, error.hint or "", Location()))
 
 

@@ -38,9 +38,9 @@ def top(
             "exai sem top needs a terminal", hint="exai sem watch PID --format ndjson is for a pipe"
         )
     pid = one_process(target)
-    from exai_ops.sem.passive.scanner import PassiveScanner
+    from exai_ops.sem.passive.whole import WholeScanner
 
-    with PassiveScanner(pid) as scanner, _terminal():
+    with WholeScanner(pid) as scanner, _terminal():
         _show(scanner, every_s)
     return 0
 

@@ -65,10 +65,10 @@ def _fails(text: str) -> set[str]:
 def _changes(pid: int, until_s: float, every_s: float) -> Iterator[Change]:
     """What happens, until the time is over or the process ends."""
     from exai_ops.sem.follow import Follower
-    from exai_ops.sem.passive.scanner import PassiveScanner
+    from exai_ops.sem.passive.whole import WholeScanner
 
     follower = Follower()
-    with PassiveScanner(pid) as scanner:
+    with WholeScanner(pid) as scanner:
         seen = 0
         while True:
             began_s = time.monotonic()

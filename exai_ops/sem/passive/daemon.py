@@ -13,7 +13,7 @@ from typing import Final
 from exai_ops.sem.ledger import KIND
 from exai_ops.sem.model import Holder, Scan, Semaphore, Site
 from exai_ops.sem.passive.live import sites
-from exai_ops.sem.passive.scanner import PassiveScanner
+from exai_ops.sem.passive.whole import WholeScanner
 
 LEDGER: Final = "exai_ops.daemon.permits.Ledger"
 _GONE_GRACE_S: Final = 2.0  # a call whose connection went has this long to end
@@ -26,7 +26,7 @@ class _Entry:
     holder: Holder
 
 
-class DaemonScanner(PassiveScanner):
+class DaemonScanner(WholeScanner):
     """A scan that has the ledger's permits before the semaphores."""
 
     def scan(self) -> Scan:

@@ -249,7 +249,7 @@ class PassiveScanner:
                 continue
             given = info.state == "done"
             granted += given
-            task = live.task_of.get(future, 0)
+            task = future if future in live.tasks else live.task_of.get(future, 0)
             name = live.tasks[task].name if task else "?"
             found.append(Waiter(name, live.stack_of(task), given))
         return tuple(found), granted
