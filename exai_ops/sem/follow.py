@@ -28,7 +28,8 @@ class Change:
 
     Attributes:
         what: ``lost``, ``doubled``, ``waiters`` (their number only grows), ``verdict``, ``new`` or ``gone``.
-        at_s: When, by the monotonic clock of the scans.
+        at_s: When it was seen first, by the monotonic clock of the scans.
+        after_s: When it had not happened yet: the scan before that one.
         permits: How many permits, or waiters.
         last: Who held permits in the last scan before.
     """
@@ -37,6 +38,7 @@ class Change:
     at_s: float
     semaphore: Semaphore
     permits: int = 0
+    after_s: float | None = None
     last: tuple[Holder, ...] = ()
     judgement: Judgement | None = None
 
@@ -47,14 +49,15 @@ class _Lasting:
 
     numbers: list[tuple[float, int]] = field(default_factory=list)
     last: tuple[Holder, ...] = ()
+    after_s: float = 0.0
 
-    def add(self, at_s: float, number: int, last: tuple[Holder, ...]) -> None:
-        """Take in a scan; ``last`` are the holders of the one before."""
+    def add(self, at_s: float, number: int, last: tuple[Holder, ...], before_s: float) -> None:
+        """Take in a scan; ``last`` are the holders of the one before, at ``before_s``."""
         if number <= 0:
             self.numbers.clear()
             return
         if not self.numbers:
-            self.last = last
+            self.last, self.after_s = last, before_s
         self.numbers.append((at_s, number))
 
     def enough(self) -> int:
@@ -71,6 +74,7 @@ class _History:
         self.semaphore = semaphore
         self.judgement = Judgement(Verdict.UNKNOWN)
         self._scans = 0
+        self._before_s = 0.0
         self._base = self._level = 0
         self._limits = semaphore.bound is not None
         self._below, self._above = _Lasting(), _Lasting()
@@ -85,7 +89,7 @@ class _History:
         yield from self._balance(now, at_s)
         yield from self._verdict(now, at_s)
         yield from self._waiting(now, at_s)
-        self.semaphore = now
+        self.semaphore, self._before_s = now, at_s
 
     def _balance(self, now: Semaphore, at_s: float) -> Iterator[Change]:
         least, most = _accounted(now)
@@ -94,8 +98,8 @@ class _History:
             self._base = self._level = max(self._level, least)
             return
         before = self.semaphore.holders
-        self._below.add(at_s, 0 if most is None else self._level - most, before)
-        self._above.add(at_s, least - self._level, before)
+        self._below.add(at_s, 0 if most is None else self._level - most, before, self._before_s)
+        self._above.add(at_s, least - self._level, before, self._before_s)
         if lost := self._below.enough():
             self._level -= lost
             yield from self._happened("lost", lost, self._below, now)
@@ -106,16 +110,15 @@ class _History:
 
     def _happened(self, what: str, number: int, lasting: _Lasting, now: Semaphore) -> Iterator[Change]:
         if number > 0 and self._limits:
-            yield Change(what, lasting.numbers[0][0], now, number, lasting.last)
+            yield Change(what, lasting.numbers[0][0], now, number, lasting.after_s, lasting.last)
         lasting.numbers.clear()
 
     def _verdict(self, now: Semaphore, at_s: float) -> Iterator[Change]:
         """The verdict of this scan; an accusation once it has lasted, or when it was seen to happen."""
         judgement = judge(now)
         for verdict, lasting in self._accused.items():
-            lasting.add(
-                at_s, judgement.permits if judgement.verdict is verdict else 0, self.semaphore.holders
-            )
+            number = judgement.permits if judgement.verdict is verdict else 0
+            lasting.add(at_s, number, self.semaphore.holders, self._before_s)
         if judgement.verdict in ACCUSATIONS:
             number = self._accused[judgement.verdict].enough()
             judgement = (
@@ -141,7 +144,7 @@ class _History:
             self._queue.append(waiting)
         if len(self._queue) > _GROWING and waiting > 2 * self._warned:
             self._warned = waiting
-            yield Change("waiters", at_s, now, waiting, now.holders)
+            yield Change("waiters", at_s, now, waiting, last=now.holders)
 
 
 class Follower:

@@ -38,7 +38,7 @@ def as_json(scans: Sequence[tuple[Scan, Sequence[Judgement]]], extra: Sequence[F
     whole = {
         "schema_version": SCHEMA_VERSION,
         "processes": processes,
-        "findings": [asdict(one) for one in found],
+        "findings": [one._asdict() | {"where": one.where._asdict()} for one in found],
     }
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 

@@ -89,7 +89,7 @@ def _changes(pid: int, until_s: float, every_s: float) -> Iterator[Change]:
 def _line(change: Change) -> str:
     from exai_ops.sem.rules import named, said
 
-    at = _clock(change.at_s).astimezone().strftime("%H:%M:%S")
+    at = _second(change.at_s)
     name = named(change.semaphore)
     noun = f"permit{'' if change.permits == 1 else 's'}"
     text = {
@@ -101,6 +101,8 @@ def _line(change: Change) -> str:
     }.get(change.what, "")
     if change.judgement is not None:
         text = f"{name}: {said(change.semaphore, change.judgement)}"
+    if change.after_s is not None and _second(change.after_s) != at:
+        text += f" (after {_second(change.after_s)})"
     lines = [f"{at}  {text}"]
     for holder in change.last[:5]:
         lines.append(f"          last held by {holder.name} [{holder.what}]")
@@ -116,7 +118,8 @@ def _row(change: Change) -> str:
     from exai_ops.sem.rules import named
 
     row = {
-        "at": _clock(change.at_s).isoformat(timespec="milliseconds"),
+        "at": _stamp(change.at_s),
+        "after": None if change.after_s is None else _stamp(change.after_s),
         "what": change.what,
         "semaphore": named(change.semaphore),
         "permits": change.permits,
@@ -131,6 +134,14 @@ def _row(change: Change) -> str:
 
 def _plain(change: Change) -> Sequence[object]:
     return [asdict(holder) for holder in change.last]
+
+
+def _second(at_s: float) -> str:
+    return _clock(at_s).astimezone().strftime("%H:%M:%S")
+
+
+def _stamp(at_s: float) -> str:
+    return _clock(at_s).isoformat(timespec="milliseconds")
 
 
 def _clock(monotonic_s: float) -> datetime:

@@ -32,7 +32,9 @@ class DaemonScanner(WholeScanner):
     def scan(self) -> Scan:
         """What there is now. Raises CouldNotLook."""
         scan = super().scan()
-        return replace(scan, semaphores=(*self._ledgers(), *scan.semaphores))
+        scan = replace(scan, semaphores=(*self._ledgers(), *scan.semaphores))
+        self.process.check()
+        return scan
 
     def _ledgers(self) -> Iterator[Semaphore]:
         for some in self.objects.instances(self.objects.named(LEDGER)).values():

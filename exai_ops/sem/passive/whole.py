@@ -18,7 +18,9 @@ class WholeScanner(PassiveScanner):
         """What there is now. Raises CouldNotLook."""
         scan = super().scan()
         locks = Locks(self.objects, self._frames)
-        return replace(scan, semaphores=locks.add(scan.semaphores, self._calls))
+        scan = replace(scan, semaphores=locks.add(scan.semaphores, self._calls))
+        self.process.check()  # what has ended reads as empty
+        return scan
 
     def _calls(self) -> Sequence[Call]:
         """Every call, as it is now."""
