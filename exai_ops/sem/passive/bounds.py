@@ -22,6 +22,7 @@ from exai_ops.sem.passive.resolve import Resolver
 
 _BIG: Final = 4 << 20
 _DEPTH: Final = 5
+_NAMED: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
@@ -82,9 +83,9 @@ class Bounds:
             source = _source(self._place(file), file)
             if source is None:
                 continue
-            for made in _candidates(source, name, classes):
-                if not self._fits(home, made):
-                    continue
+            fitting = [made for made in _candidates(source, name, classes) if self._fits(home, made)]
+            within = [made for made in fitting if any(isinstance(one, ast.ClassDef) for one in made.within)]
+            for made in (within if self._has_class(home) else []) or fitting:
                 value = self._argument(source, made, home)
                 if value is None:
                     unsaid += 1
@@ -147,11 +148,38 @@ class Bounds:
 
     def _fits(self, home: Home, made: Made) -> bool:
         """Whether the call can have made what this home keeps."""
+        chain = [node.name for node in made.within if isinstance(node, _NAMED)]
         if home.owner and self._objects.kind(home.owner) in {"instance", "type"}:
             names = self._class_names(home.owner)
             around = [node.name for node in made.within if isinstance(node, ast.ClassDef)]
-            return not around or around[-1] in names
+            if not around:
+                return True
+            known = self._class_chains(home.owner)
+            end = len(chain) - chain[::-1].index(around[-1])
+            return around[-1] in names and (not known or chain[:end] in known)
+        if home.scope:
+            parts = [part for part in home.scope.split(".") if part != "<locals>"]
+            return not chain or chain == parts[: len(chain)] or chain[-1:] == parts
         return True
+
+    def _has_class(self, home: Home) -> bool:
+        """Whether a home is an object or a class, whose own code is likelier than any other."""
+        return self._objects.kind(home.owner) in {"instance", "type"}
+
+    def _class_chains(self, owner: int) -> list[list[str]]:
+        """Names of what is around the methods of an object's classes, outermost first."""
+        objects = self._objects
+        found: list[list[str]] = []
+        for one in objects.mro(owner if objects.kind(owner) == "type" else objects.type_of(owner))[:-1]:
+            for value in self._resolver.class_dict(one).values():
+                function = objects.function(value)
+                parts = (
+                    [part for part in function.qualname.split(".") if part != "<locals>"] if function else []
+                )
+                if len(parts) > 1 and parts[-2] == objects.type_name(one).rpartition(".")[2]:
+                    found.append(parts[:-1])
+                    break
+        return found
 
     def _class_names(self, owner: int) -> set[str]:
         objects = self._objects

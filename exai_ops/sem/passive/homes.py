@@ -22,12 +22,14 @@ class Home:
         owner: The object that holds it there: an instance, a dict, a cell.
         name: The attribute, global or variable, empty for a key.
         rank: How good a name it is, the lowest best.
+        scope: For a variable, the qualified name of a function that sees it.
     """
 
     text: str
     owner: int
     name: str
     rank: int
+    scope: str = ""
 
 
 class Homes:
@@ -83,7 +85,8 @@ class Homes:
                 plain = name.strip("'")
                 return [Home(f"{module}.{plain}", ref.owner, plain, 0)]
         if kind == "local" and ref.owner:
-            return [Home(f"local {name} of {self._call(ref.owner)}", ref.owner, name, 5)]
+            call = self._call(ref.owner)
+            return [Home(f"local {name} of {call}", ref.owner, name, 5, call)]
         if kind == "thread":
             return [Home(f"local {name.rpartition(':')[2]} of a thread", 0, name.rpartition(":")[2], 6)]
         if owner == "cell":
@@ -109,7 +112,8 @@ class Homes:
         for outer in refs.get(ref.owner, ()):
             kind, _, name = outer.how.partition(":")
             if kind == "local" and outer.owner:
-                found.append(Home(f"local {name} of {self._call(outer.owner)}", ref.owner, name, 4))
+                call = self._call(outer.owner)
+                found.append(Home(f"local {name} of {call}", ref.owner, name, 4, call))
             elif objects.kind(outer.owner) == "tuple" and outer.how.startswith("index:"):
                 for closed in refs.get(outer.owner, ()):
                     function = objects.function(closed.owner)
@@ -117,7 +121,13 @@ class Homes:
                     if function and info and int(name) < len(info.freevars):
                         variable = info.freevars[int(name)]
                         found.append(
-                            Home(f"closure {variable} of {function.qualname}", ref.owner, variable, 3)
+                            Home(
+                                f"closure {variable} of {function.qualname}",
+                                ref.owner,
+                                variable,
+                                3,
+                                function.qualname,
+                            )
                         )
         return found
 

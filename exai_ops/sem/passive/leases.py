@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from exai_ops.sem.codes import CodeInfo
+from exai_ops.sem.flow import Flow
 from exai_ops.sem.flow_model import Effect, Match
 from exai_ops.sem.objects import Objects
 from exai_ops.sem.passive.functions import Functions
@@ -36,12 +37,14 @@ class Carried:
         tokens: Entries, items and numbers that stand for permits.
         open: Names of functions that may give any number back, since nothing says what they go by.
         loose: Objects that refer to the semaphore for no known reason, and what they are.
+        consumed: Whether some code takes one after the other and never gives back: it is a signal.
     """
 
     leases: dict[int, str] = field(default_factory=dict)
     tokens: list[Token] = field(default_factory=list)
     open: list[str] = field(default_factory=list)
     loose: dict[int, str] = field(default_factory=dict)
+    consumed: bool = False
 
 
 @dataclass
@@ -52,6 +55,7 @@ class _Method:
     scope: Scope
     lowest: int
     highest: int
+    consumes: bool
 
 
 class Leases:
@@ -149,6 +153,7 @@ class Leases:
                 self._own_methods(one, functions, found)
                 continue
             for semaphore, methods in self._methods(one, functions).items():
+                found[semaphore].consumed |= any(method.consumes for method in methods)
                 gives = [method for method in methods if method.lowest < 0]
                 takes = [method for method in methods if method.highest > 0]
                 if not gives:
@@ -187,8 +192,21 @@ class Leases:
             scope = Scope({**names, info.varnames[0]: one}, known.globals)
             for semaphore, concern in self._functions.concerns(scope, info, self._semaphores).items():
                 lowest, highest = self._sums(info, concern.match())
-                found.setdefault(semaphore, []).append(_Method(info, scope, lowest, highest))
+                found.setdefault(semaphore, []).append(
+                    _Method(info, scope, lowest, highest, self._consumes(flow, concern.match()))
+                )
         return found
+
+    @staticmethod
+    def _consumes(flow: Flow, match: Match) -> bool:
+        """Whether code takes permits in a loop that never ends, and has nothing that gives one back."""
+        ahead = flow.ahead(-1, match)
+        if ahead.owed or ahead.some("release", "enter", "exit", "release_given"):
+            return False
+        takes = [event.offset for event in ahead.events if event.kind == "acquire"]
+        return flow.net(match).returns == frozenset() and any(
+            flow.held(at, match).most is None for at in takes
+        )
 
     def _sums(self, info: CodeInfo, match: Match) -> tuple[int, int]:
         flow = self._functions.flow(info)
@@ -263,6 +281,8 @@ class Leases:
         scope = Scope(names, known.globals)
         for semaphore, concern in self._functions.concerns(scope, info, self._semaphores).items():
             gives = self._sums(info, concern.match())[0] < 0
+            flow = self._functions.flow(info)
+            found[semaphore].consumed |= flow is not None and self._consumes(flow, concern.match())
             if gives and not self._takes_first(info, scope, semaphore):
                 self._open(info, scope, set(), found[semaphore])
 

@@ -273,6 +273,8 @@ class PassiveScanner:
         moved = set()
         for address in some:
             one = seen[address]
+            if carried[address].consumed and one.primitive.bound is None and (self._missing(one) or 0) < 0:
+                self._known[address] = self._known[address]._replace(value=None, counts=True)
             before = one.holders
             rank = _rank(judge(self._semaphore(one)))
             one.holders = settle(self._missing(one), one.account, carried[address], callbacks[address])

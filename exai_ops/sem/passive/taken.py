@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from exai_ops.sem.flow import Flow
-from exai_ops.sem.flow_model import Ahead, Event, Held, Match, last_names
+from exai_ops.sem.flow_model import Ahead, Event, Held, Match, Path, last_names
 from exai_ops.sem.frames import Frame
 from exai_ops.sem.model import Holder
 from exai_ops.sem.objects import Objects
@@ -168,14 +168,26 @@ class Taken:
 
     def _unknown_release(self, call: Call, flow: Flow) -> bool:
         """Whether a frame is about to release something that nothing leads to."""
+        scope = scope_of(call.frame)
         for event in flow.reachable(call.frame.lasti):
-            if event.kind == "release" and not any(
-                self._functions.values(scope_of(call.frame), path, flow) for path in event.paths
-            ):
+            if event.kind != "release" or not any(self._ours(scope, path) for path in event.paths):
+                continue
+            if not any(self._functions.values(scope, path, flow) for path in event.paths):
                 names = {name for path in event.paths for name in last_names(path) if ":" in name}
                 if flow.ahead(call.frame.lasti, Match.of(names)).owed and not self._waits_for_item(call):
                     return True
         return False
+
+    def _ours(self, scope: Scope, path: Path) -> bool:
+        """Whether a path goes through a call of the program's own."""
+        if "call" not in path:
+            return False
+        callees = self._resolver.values(scope, path[: path.index("call")])
+        functions = (self._objects.function(callee.address) for callee in callees)
+        return any(
+            function is not None and self._functions.is_own(self._objects.code(function.code))
+            for function in functions
+        )
 
     def _book(self, call: Call, semaphore: int, held: Held, ahead: Ahead, concern: Concern) -> None:
         if held.most == 0:
