@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from exai_ops.sem.model import Holder, Judgement, Scan, Semaphore, Site, Verdict, Waiter
@@ -41,15 +41,27 @@ def judgements(scan: Scan, status: Mapping[str, Any]) -> list[Judgement]:
     return [_judgement(semaphore, leaks) for semaphore in scan.semaphores]
 
 
-def disagreements(ledger: Scan, memory: Scan) -> Iterator[str]:
-    """What the ledger says and its memory does not, a line each."""
-    read = {semaphore.where[:1]: semaphore for semaphore in memory.semaphores if semaphore.kind == KIND}
-    for said in ledger.semaphores:
-        seen = read.get(said.where[:1])
-        if seen is None:
-            yield f"{said.where[0]}: the ledger answers, and is not found in memory"
-        elif _numbers(said) != _numbers(seen):
-            yield f"{said.where[0]}: the ledger says {_words(said)}, memory says {_words(seen)}"
+def disagreements(
+    before: Sequence[Semaphore], memory: Sequence[Semaphore], after: Sequence[Semaphore]
+) -> dict[str, str]:
+    """Name of a limit -> what its memory says otherwise than the ledger, which said it before and after.
+
+    A limit whose numbers the ledger itself gave otherwise the second time is left out: calls came or went.
+    """
+    seen = {one.where[:1]: one for one in memory if one.kind == KIND}
+    again = {one.where[:1]: one for one in after}
+    found = {}
+    for said in before:
+        later, read = again.get(said.where[:1]), seen.get(said.where[:1])
+        if later is None or _numbers(later) != _numbers(said):
+            continue
+        if read is None:
+            found[said.where[0]] = f"{said.where[0]}: the ledger answers, and is not found in memory"
+        elif _numbers(read) != _numbers(said):
+            found[said.where[0]] = (
+                f"{said.where[0]}: the ledger says {_words(said)}, memory says {_words(read)}"
+            )
+    return found
 
 
 def _numbers(one: Semaphore) -> tuple[int, int | None, int]:

@@ -85,7 +85,8 @@ RULES: Final[tuple[Rule, ...]] = (
         title="the daemon's ledger and its memory say the same",
         hint="keep the output of exai sem check --format json and report it as a defect",
         explanation="exai's own daemon keeps a ledger of its permits and answers with it. The same ledger, "
-        "read from outside, says something else, twice.",
+        "read from outside, says something else, three times in a row, while the answer stays the "
+        "same.",
     ),
     Rule(
         code="SEM008",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from exai_ops.commands.page import State, page
 from exai_ops.errors import CouldNotLook, ExaiError
@@ -13,6 +13,8 @@ from exai_ops.settings import Settings, environment, load
 
 if TYPE_CHECKING:
     from exai_ops.sem.model import Judgement, Scan
+
+_LOOKS: Final = 3
 
 
 def look_at_daemon(
@@ -72,25 +74,25 @@ def _noted(scan: Scan, note: str) -> Scan:
 
 
 def _compared(settings: Settings, scan: Scan) -> list[Finding]:
-    """What the ledger and the memory disagree on, twice."""
+    """What the ledger and the memory disagree on, every time that it is looked at."""
     from exai_ops.sem.ledger import disagreements
     from exai_ops.sem.passive.daemon import DaemonScanner
     from exai_ops.sem.rules import rule_of
 
     rule = rule_of("SEM007")
+    before = scan.semaphores
+    lines: dict[str, str] = {}
     try:
         with DaemonScanner(scan.pid) as scanner:
-            lines = set(disagreements(scan, scanner.scan()))
-            if lines:
-                again, _ = _ledger(settings)
-                lines = {line.partition(":")[0] for line in lines}
-                second = disagreements(again, scanner.scan())
-                return [
-                    Finding(rule.code, rule.severity, line, rule.hint, Location())
-                    for line in second
-                    if line.partition(":")[0] in lines
-                ]
+            for number in range(_LOOKS):
+                memory = scanner.ledgers()
+                after = _ledger(settings)[0].semaphores
+                found = disagreements(before, memory, after)
+                lines = {name: line for name, line in found.items() if not number or name in lines}
+                if not lines:
+                    return []
+                before = after
     except ExaiError as error:
         message = f"the ledger was not compared with the memory: {error.message}"
         return [Finding(rule.code, Status.SKIP, message, error.hint or "", Location())]
-    return []
+    return [Finding(rule.code, rule.severity, line, rule.hint, Location()) for line in lines.values()]
