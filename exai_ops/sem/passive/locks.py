@@ -36,6 +36,7 @@ _ENTERS: Final = frozenset({"__enter__", "__aenter__", "acquire"})
 _WAITS: Final = frozenset({"wait", "wait_for"})
 _BEST: Final = 2  # names of a higher rank are locals and closures
 _POOL_S_OWN: Final = "concurrent.futures.thread.ThreadPoolExecutor._idle_semaphore"  # counts idle threads
+_THREAD_S_OWN: Final = "_tstate_lock"  # locked while a thread lives, also of subclasses
 _TRIES: Final = 8
 _UNSURE: Final = Holder("unknown", "whoever locked it", permits=None, certain=False)
 _ELSEWHERE: Final = Holder("process", "a process that cannot be read, or has ended", certain=False)
@@ -277,10 +278,13 @@ class _Own:
         Args:
             every: Take what has no such name all the same.
         """
-        good = [home.text for home in homes if home.rank <= _BEST and self._module(home.text)]
+        good = [home.text for home in homes if self._is_good(home)]
         if good or not every:
             return tuple(good)
         return tuple(home.text for home in homes) or ("without a name",)
+
+    def _is_good(self, home: Home) -> bool:
+        return home.rank <= _BEST and home.name != _THREAD_S_OWN and self._module(home.text)
 
     def _module(self, text: str) -> bool:
         """Whether a name begins with a module of the program or of a package."""
