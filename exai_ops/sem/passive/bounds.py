@@ -76,10 +76,20 @@ class Bounds:
         """
         if self._objects.kind(home.owner) == "function":
             return self._default_of(home, classes)
+        near, every = self._files(home), self._all_files()
+        found, made = self._said_in(near, home, classes)
+        if not made:
+            found, made = self._said_in([file for file in every if file not in near], home, classes)
+        return next(iter(found.values())) if len(found) == 1 and None not in found else None
+
+    def _said_in(
+        self, files: Iterable[str], home: Home, classes: frozenset[str]
+    ) -> tuple[dict[int | None, Bound], int]:
+        """Bounds that the calls in these files say, None for one that says none, and how many calls."""
         name = home.name or _key_home(home.text)
-        answers: dict[int, Bound] = {}
-        unsaid = 0
-        for file in self._files(home):
+        answers: dict[int | None, Bound] = {}
+        number = 0
+        for file in files:
             source = _source(self._place(file), file)
             if source is None:
                 continue
@@ -87,14 +97,10 @@ class Bounds:
             within = [made for made in fitting if any(isinstance(one, ast.ClassDef) for one in made.within)]
             for made in (within if self._has_class(home) else []) or fitting:
                 value = self._argument(source, made, home)
-                if value is None:
-                    unsaid += 1
-                else:
-                    line = Site(file, made.call.lineno, _function_name(made.within))
-                    answers.setdefault(value, Bound(value or None, line, counts=value == 0))
-        if len(answers) != 1 or unsaid:
-            return None
-        return next(iter(answers.values()))
+                line = Site(file, made.call.lineno, _function_name(made.within))
+                answers.setdefault(value, Bound(value or None, line, counts=value == 0))
+                number += 1
+        return answers, number
 
     def _default_of(self, home: Home, classes: frozenset[str]) -> Bound | None:
         """The bound of one that a parameter has by default: made where the function is defined."""
@@ -121,8 +127,6 @@ class Bounds:
                 found += self._files_of(self._resolver.class_dict(one).values())
         if home.owner and objects.kind(home.owner) == "type":
             found += self._files_of(self._resolver.class_dict(home.owner).values())
-        if not found:
-            found += self._all_files()
         return list(dict.fromkeys(found))
 
     def _files_of(self, values: Iterable[int]) -> Iterator[str]:
@@ -130,7 +134,7 @@ class Bounds:
         for value in values:
             function = objects.function(value)
             info = objects.code(function.code) if function else None
-            if info is not None:
+            if info is not None and not info.filename.startswith("<"):
                 yield info.filename
 
     def _all_files(self) -> list[str]:
