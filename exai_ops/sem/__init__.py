@@ -1,8 +1,4 @@
-"""Permits that leak: who holds each semaphore of a process, in our daemon and in any live Python.
-
-``TrackedSemaphore`` is for programs that prepare for the question, and so is the pytest plugin
-``exai_ops.sem.pytest_plugin``. The rest asks programs that did not.
-"""
+"""Permits of live processes: who holds them, and which are lost. ``TrackedSemaphore`` counts in yours."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ __all__ = ["TrackedSemaphore"]
 
 
 def __getattr__(name: str) -> Any:
-    """``TrackedSemaphore``, imported when it is asked for: it brings asyncio with it."""
+    """Import asyncio only for who asks."""
     if name == "TrackedSemaphore":
         from exai_ops.sem.tracked import TrackedSemaphore
 
