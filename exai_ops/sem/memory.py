@@ -90,18 +90,20 @@ class Memory:
         self._ranges.clear()
         self._maps = None
 
-    def renew(self) -> None:
-        """Read every page that is kept again, all within about a millisecond."""
+    def renew(self) -> bool:
+        """Read every page that is kept again, all within about a millisecond; whether one has changed."""
         numbers = sorted(self._pages)
         if len(numbers) > _CACHED_PAGES // 2:
             self.refresh()
-            return
+            return True
         kept: dict[int, bytes] = {}
         for first, count in _runs(numbers):
             data = self._direct(first << 12, count * PAGE)
             if data is not None:
                 kept.update((first + n, data[n * PAGE : (n + 1) * PAGE]) for n in range(count))
+        changed = kept != self._pages
         self._pages = kept
+        return changed
 
     def maps(self) -> list[Mapping]:
         """The memory map, none when the process has ended."""

@@ -69,13 +69,13 @@ class Callbacks:
         self._gives: dict[int, dict[int, int]] = {}
 
     def of(
-        self, refs: Mapping[int, Iterable[Ref]], functions: Iterable[int], skip: set[int]
+        self, refs: Mapping[int, Iterable[Ref]], functions: Mapping[int, list[Ref]], skip: set[int]
     ) -> dict[int, list[Callback]]:
         """Semaphore -> callbacks that give it permits back.
 
         Args:
             refs: Who refers to each semaphore.
-            functions: Function objects whose code names a release.
+            functions: Function objects whose code names a release, or one that does; who refers to each.
             skip: Bound methods that are accounted for.
         """
         callables: dict[int, dict[int, int]] = {}
@@ -90,10 +90,14 @@ class Callbacks:
                 callables[function] = gives
             else:
                 unsure.add(function)
-        return self._follow(callables, unsure, skip)
+        return self._follow(callables, unsure, skip, functions)
 
     def _follow(
-        self, callables: dict[int, dict[int, int]], unsure: set[int], skip: set[int]
+        self,
+        callables: dict[int, dict[int, int]],
+        unsure: set[int],
+        skip: set[int],
+        known: Mapping[int, list[Ref]],
     ) -> dict[int, list[Callback]]:
         """Go from callables to those that keep them, and from bound and partial ones on."""
         found: dict[int, list[Callback]] = {address: [] for address in self._semaphores}
@@ -103,8 +107,8 @@ class Callbacks:
             if not todo:
                 break
             seen |= todo
-            refs = self._objects.referrers(todo)
-            around = self._objects.referrers(self._containers(refs))
+            refs = {**known, **self._objects.referrers(todo - known.keys())}
+            around = self._objects.referrers(self._containers({one: refs.get(one, []) for one in todo}))
             following: set[int] = set()
             for one in todo:
                 following |= self._judge(one, refs.get(one, []), around, callables, found)

@@ -59,8 +59,7 @@ class Functions:
         """Names of these functions."""
         self.library = ""
         """Folder of the standard library."""
-        self.indirect: set[int] = set()
-        """Code objects that name one of ``names``, and none of ``VERBS``."""
+        self._indirect: set[int] | None = None
 
     # Which are of interest
 
@@ -71,12 +70,15 @@ class Functions:
         infos = [objects.code(address) for address in self.direct]
         named = {info.name for info in infos if info is not None and not info.name.startswith(("<", "__"))}
         self.names = set(sorted(named - set(VERBS))[:_MOST_NAMES])
-        words = {
-            objects.memory.u64(info.address + objects.layout["co_name"])
-            for info in infos
-            if info is not None and info.name in self.names
-        }
-        self.indirect = set(sorted(self._codes_naming(words) - self.direct)[:_MOST_INDIRECT])
+
+    def indirect(self) -> set[int]:
+        """Code objects that name one of ``names``, and none of ``VERBS``."""
+        if self._indirect is None:
+            objects = self._objects
+            infos = [info for one in self.direct if (info := objects.code(one)) and info.name in self.names]
+            words = {objects.memory.u64(info.address + objects.layout["co_name"]) for info in infos}
+            self._indirect = set(sorted(self._codes_naming(words) - self.direct)[:_MOST_INDIRECT])
+        return self._indirect
 
     def callers(self, infos: Iterable[CodeInfo]) -> list[CodeInfo]:
         """Code objects that name one of these functions."""

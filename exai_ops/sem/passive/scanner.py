@@ -155,6 +155,8 @@ class PassiveScanner:
         """A reading of every semaphore: as it stands, or for one that moves, as it mostly is."""
         seen = dict(first)
         time.sleep(_APART_S)
+        if not self._memory.renew():
+            return seen
         series = {}
         for address, now in self._sample().items():
             before = seen.get(address)
@@ -269,7 +271,7 @@ class PassiveScanner:
     def _carry(self, seen: Mapping[int, _Seen], some: set[int]) -> set[int]:
         """Look for carriers of what these miss; those that moved meanwhile, and are still accused."""
         carried, callbacks = self._carriers(some)
-        after = self._sample()
+        after = self._sample() if self._memory.renew() else {}
         moved = set()
         for address in some:
             one = seen[address]
@@ -318,7 +320,7 @@ class PassiveScanner:
 
     def _carriers(self, semaphores: set[int]) -> tuple[dict[int, Carried], dict[int, list[Callback]]]:
         wanted = dict.fromkeys(semaphores)
-        direct, indirect = self._functions.direct, self._functions.indirect
+        direct, indirect = self._functions.direct, self._functions.indirect()
         refs = self.objects.referrers({*semaphores, *direct, *indirect})
         functions, others = (
             {
@@ -335,14 +337,15 @@ class PassiveScanner:
             if (known := self.objects.function(function)) and (info := self.objects.code(known.code))
         )
         types: dict[int, set[int]] = {}
-        for function, some in self.objects.referrers(functions).items():
-            for ref in some:
+        kept = self.objects.referrers(functions | others)
+        for function in functions:
+            for ref in kept[function]:
                 if self.objects.kind(ref.owner) == "type":
                     types.setdefault(ref.owner, set()).add(function)
         own_refs = {address: refs.get(address, []) for address in semaphores}
         carried = Leases(self.objects, self._resolver, self._functions, wanted).of(own_refs, functions, types)
         callbacks = Callbacks(self.objects, self._frames, self._resolver, self._functions, wanted)
-        found = callbacks.of(own_refs, functions | others, self._on_stacks)
+        found = callbacks.of(own_refs, kept, self._on_stacks)
         return carried, found
 
     # Names and bounds
