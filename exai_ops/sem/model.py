@@ -46,6 +46,8 @@ class Holder:
         stack: From the outermost frame to the innermost.
         permits: How many it has, or at most gives back; None when that has no bound.
         certain: Whether it took what it gives back.
+        exact: Whether each of its permits was seen to be taken from this semaphore itself: such holders, when
+            they are more than the permits that are out, prove that some were given back twice.
         since_s: For how long, when that is known.
     """
 
@@ -54,6 +56,7 @@ class Holder:
     stack: tuple[Site, ...] = ()
     permits: int | None = 1
     certain: bool = True
+    exact: bool = False
     since_s: float | None = None
 
 
@@ -102,6 +105,11 @@ class Semaphore:
     def held(self) -> int:
         """Permits with those that surely have them."""
         return sum(holder.permits or 0 for holder in self.holders if holder.certain)
+
+    @property
+    def proven(self) -> int:
+        """Permits that were seen to be taken and not given back."""
+        return sum(holder.permits or 0 for holder in self.holders if holder.certain and holder.exact)
 
     @property
     def possible(self) -> int | None:

@@ -108,9 +108,7 @@ class Tables:
         words, layout = window.words, self.layout
         at = every.hits(words[window.first : window.last]) + window.first
         at = at[at > 0]
-        at = at[
-            words[at - 1] & np.uint64(_COUNT) > 0
-        ]  # others were let go of
+        at = at[words[at - 1] & np.uint64(_COUNT) > 0]  # others were let go of
         if not at.size:
             return
         types = words[at]

@@ -2,11 +2,12 @@
 
 With ``missing = bound - value - granted``, H permits with certain holders and P that might come back::
 
-    missing < H and nothing else explains it     over-released, by H - missing
-    missing == 0                                 idle
-    missing <= H                                 busy; saturated when none is free and some wait
-    missing <= H + P                             suspect
-    else                                         leaked, missing - H - P
+    missing < 0                        over-released, by H - missing
+    missing < those seen to be taken   over-released, by the difference
+    missing == 0                       idle
+    missing <= H                       busy; saturated when none is free and some wait
+    missing <= H + P                   suspect
+    else                               leaked, missing - H - P
 
 An accusation holds when two scans at least ``AGREE_S`` apart agree on it, by the smaller number.
 """
@@ -28,10 +29,10 @@ def judge(one: Semaphore) -> Judgement:
     if one.bound is None:
         return _without_bound(one)
     missing = one.bound - one.value - one.granted
-    if missing < one.held:
-        if missing < 0 or one.possible == 0:
-            return Judgement(Verdict.OVER_RELEASED, one.held - missing)
-        return Judgement(Verdict.SUSPECT, one.held - missing, "more permits are out than were made")
+    if missing < 0:
+        return Judgement(Verdict.OVER_RELEASED, one.held - missing)
+    if missing < one.proven:
+        return Judgement(Verdict.OVER_RELEASED, one.proven - missing)
     if missing == 0:
         return Judgement(Verdict.IDLE)
     return _missing(one, missing)

@@ -7,7 +7,8 @@ import pytest
 from exai_ops.sem.model import Holder, Judgement, Semaphore, Verdict, Waiter
 from exai_ops.sem.verdict import agreed, judge
 
-HELD = Holder("with", "Task-1")
+HELD = Holder("with", "Task-1", exact=True)
+INFERRED = Holder("frame", "Task-1")
 MAYBE = Holder("object", "app.Lease", certain=False)
 ENDLESS = Holder("frame", "Task-2", permits=None, certain=False)
 WAITS = Waiter("Task-3")
@@ -54,7 +55,10 @@ def _semaphore(
         (_semaphore(0), Verdict.LEAKED, 3),
         (_semaphore(4), Verdict.OVER_RELEASED, 1),
         (_semaphore(3, 3, HELD), Verdict.OVER_RELEASED, 1),
-        (_semaphore(3, 3, HELD, MAYBE), Verdict.SUSPECT, 1),
+        (_semaphore(3, 3, HELD, MAYBE), Verdict.OVER_RELEASED, 1),
+        (_semaphore(3, 3, INFERRED), Verdict.IDLE, 0),
+        (_semaphore(2, 3, INFERRED, INFERRED), Verdict.BUSY, 0),
+        (_semaphore(4, 3, INFERRED), Verdict.OVER_RELEASED, 2),
         (_semaphore(5, 3, HELD, MAYBE), Verdict.OVER_RELEASED, 3),
         (_semaphore(1, None), Verdict.UNKNOWN, 0),
         (_semaphore(1, None, HELD), Verdict.BUSY, 0),

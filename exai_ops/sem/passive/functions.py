@@ -306,6 +306,8 @@ class Functions:
         depth: int,
     ) -> dict[int, frozenset[int]]:
         """Semaphore -> sums that may come of a call that returns; only what is bounded."""
+        if callee.bound_to in semaphores:
+            return self._own_effect(callee)
         entered = self.enter(callee, scope, event)
         if entered is None:
             return {}
@@ -319,6 +321,16 @@ class Functions:
             if sums:
                 found[address] = sums
         return found
+
+    def _own_effect(self, callee: Value) -> dict[int, frozenset[int]]:
+        """What a method of a semaphore itself does to it."""
+        function = self._objects.function(callee.address)
+        name = function.qualname.rpartition(".")[2] if function is not None else ""
+        if name in {"acquire", "__aenter__", "__enter__"}:
+            return {callee.bound_to: frozenset({1})}
+        if name in {"release", "__aexit__", "__exit__"}:
+            return {callee.bound_to: frozenset({-1})}
+        return {}
 
     def enter(self, callee: Value, scope: Scope, event: Event) -> tuple[CodeInfo, Scope] | None:
         """The code that a call runs, with the names that it begins with."""

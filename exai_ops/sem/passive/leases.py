@@ -265,11 +265,24 @@ class Leases:
         gives = [
             method
             for method in methods
-            if method.lowest < 0 and not self._takes_first(method.info, method.scope, semaphore)
+            if method.lowest < 0
+            and (
+                self._resizes(method, semaphore)
+                or not self._takes_first(method.info, method.scope, semaphore)
+            )
         ]
         takes = {f"attr:{method.info.name}" for method in methods if method.highest > 0}
         for method in gives:
             self._open(method.info, method.scope, takes, carried)
+
+    def _resizes(self, method: _Method, semaphore: int) -> bool:
+        """Whether a method gives back any number that it did not take in the same call: it sets a limit."""
+        flow = self._functions.flow(method.info)
+        concern = self._functions.concerns(method.scope, method.info, self._semaphores).get(semaphore)
+        if flow is None or concern is None:
+            return False
+        match = concern.match()
+        return flow.net(match).returns is None and flow.ahead(-1, match).many
 
     def _alone(self, function: int, found: dict[int, Carried]) -> None:
         """The same for a function that is no method."""

@@ -10,6 +10,9 @@ from exai_ops.sem.frames import Frame
 from exai_ops.sem.objects import Objects
 
 _MOST: Final = 64
+_PROXIES: Final = frozenset(
+    {"weakproxy", "weakref.ProxyType", "weakref.CallableProxyType", "weakcallableproxy"}
+)
 _LITERALS: Final = {"None": None, "True": True, "False": False}
 
 
@@ -88,10 +91,29 @@ class Resolver:
             found = self.of_class(address, name)
             return Value(found) if found else None
         kind = objects.type_of(address)
+        if objects.type_name(kind) in _PROXIES:
+            behind = objects.memory.u64(address + objects.layout["wr_object"])
+            return self.attribute(behind, name) if behind != address else None
         found = self.of_class(kind, name) if kind else 0
         if not found:
-            return None
+            return self._forwarded(address, kind, name)
         return Value(found, address if objects.kind(found) == "function" else 0)
+
+    def _forwarded(self, address: int, kind: int, name: str) -> Value | None:
+        """What a class that forwards by ``__getattr__`` has of what it wraps, when that is one thing."""
+        if not kind or name.startswith("__") or not self.of_class(kind, "__getattr__"):
+            return None
+        wrapped = [one for one in self.attributes(address).values() if self._objects.kind(one) == "instance"]
+        found = [value for one in wrapped if (value := self._plain_attribute(one, name)) is not None]
+        return found[0] if len(found) == 1 else None
+
+    def _plain_attribute(self, address: int, name: str) -> Value | None:
+        """An attribute without forwarding."""
+        own = self.attributes(address).get(name, 0)
+        found = own or self.of_class(self._objects.type_of(address), name)
+        if not found:
+            return None
+        return Value(found, address if not own and self._objects.kind(found) == "function" else 0)
 
     def attributes(self, address: int) -> dict[str, int]:
         """An instance's own attributes."""

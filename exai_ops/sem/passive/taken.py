@@ -58,6 +58,7 @@ class Taken:
         self._tokens = Tokens(objects, resolver)
         self.on_stacks: set[int] = set()
         """Bound methods that open blocks keep."""
+        self._reentrant: set[int] = set()
         self._exits: dict[tuple[int, int], dict[int, int]] = {}
 
     def read(self, calls: Iterable[Call]) -> None:
@@ -92,18 +93,27 @@ class Taken:
     def _blocks(self, call: Call) -> None:
         """Book the ``with`` blocks that a frame is in."""
         counts: dict[int, int] = {}
+        exact: dict[int, bool] = {}
         for method, callee in self._open_blocks(call.frame):
             self.on_stacks.add(method)
             for semaphore, number in self.released_by(callee).items():
                 counts[semaphore] = counts.get(semaphore, 0) + number
+                exact[semaphore] = exact.get(semaphore, True) and callee.bound_to == semaphore
         for semaphore, number in counts.items():
             entered = number - self._entering(call, semaphore)  # what is being entered is not open yet
             has = entered + self._within(call, semaphore) if entered > 0 else 0
             if has > 0:
-                holder = Holder("with", call.name, call.stack(), has)
-                self.accounts[semaphore].took.append(holder)
-                if call.task:
-                    self.accounts[semaphore].tasks.add(call.task)
+                self._book_block(call, semaphore, has, exact=exact[semaphore])
+
+    def _book_block(self, call: Call, semaphore: int, number: int, *, exact: bool) -> None:
+        """Book open blocks; one whose exit need not give back owes no more than is missing."""
+        account = self.accounts[semaphore]
+        holder = Holder("with", call.name, call.stack(), number, exact=exact)
+        if exact or semaphore not in self._reentrant:
+            account.took.append(holder)
+        else:
+            account.owes.append(holder)
+        account.tasks |= {call.task} - {0}
 
     def released_by(self, callee: Value) -> dict[int, int]:
         """Semaphore -> permits that a call of this exit gives back."""
@@ -118,6 +128,7 @@ class Taken:
         """The same for an exit of the program's own."""
         call = Event(0, "exit", ("unknown",))
         sums = self._functions.effect(callee, Scope({}, 0), call, self._semaphores, depth=2)
+        self._reentrant |= {address for address, some in sums.items() if min(some) < 0 < 1 + max(some)}
         return {address: -min(some) for address, some in sums.items() if min(some) < 0}
 
     def _entering(self, call: Call, semaphore: int) -> int:
@@ -194,14 +205,14 @@ class Taken:
             if ahead.owed:
                 self._owing(call, semaphore, ahead)
         elif ahead.owed:
-            self._has(call, semaphore, held, ahead)
+            self._has(call, semaphore, held, ahead, exact=not concern.effects and held.least == held.most)
             self.accounts[semaphore].through.update(_ways_back(ahead, concern))
         elif held.least > 0 and self._passes_on(call, semaphore):
             self._take(call, semaphore, held.least, certain=True)
         elif held.least > 0 and (_would_release(ahead) or concern.names):
             self._take(call, semaphore, held.least, certain=False)
 
-    def _has(self, call: Call, semaphore: int, held: Held, ahead: Ahead) -> None:
+    def _has(self, call: Call, semaphore: int, held: Held, ahead: Ahead, *, exact: bool) -> None:
         """Book a frame that took some, perhaps, and is going to give back.
 
         What gives one back on every way from here has it, whatever a flag or a result said before.
@@ -209,7 +220,7 @@ class Taken:
         account = self.accounts[semaphore]
         looped = self._looped(call, ahead) if held.most is None and ahead.many else None
         if held.least > 0 and looped is None:
-            self._take(call, semaphore, held.least, certain=True)
+            self._take(call, semaphore, held.least, certain=True, exact=exact)
         elif looped is not None or _surely(ahead):
             number = looped if looped is not None else max(1, ahead.least)
             account.owes.append(Holder("frame", call.name, call.stack(), number))
@@ -232,8 +243,10 @@ class Taken:
             found |= {self._objects.integer(value.address) for value in values} or {None}
         return found.pop() if len(found) == 1 else None
 
-    def _take(self, call: Call, semaphore: int, number: int | None, *, certain: bool) -> None:
-        holder = Holder("frame", call.name, call.stack(), number, certain)
+    def _take(
+        self, call: Call, semaphore: int, number: int | None, *, certain: bool, exact: bool = False
+    ) -> None:
+        holder = Holder("frame", call.name, call.stack(), number, certain, exact)
         account = self.accounts[semaphore]
         account.took.append(holder)
         if call.task:
