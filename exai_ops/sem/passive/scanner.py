@@ -37,7 +37,8 @@ _NEW_EVERY: Final = 4
 _MOST_SAMPLES: Final = 60
 _ENOUGH: Final = 12
 _MOVING_S: Final = 1.5
-_SURE: Final = 0.7
+_SURE: Final = 0.8
+_PAUSE_S: Final = 0.001
 _UNSTEADY: Final = "it changes faster than it can be read"
 
 
@@ -161,7 +162,8 @@ class PassiveScanner:
         for address, now in self._sample().items():
             before = seen.get(address)
             seen[address] = now
-            if before is not None and not (now.steady and now.same(before)):
+            still = before is not None and now.steady and now.same(before)
+            if before is not None and not (still and self._plain(now)):
                 series[address] = [before, now]
         self._follow(series)
         for address, some in series.items():
@@ -175,6 +177,7 @@ class PassiveScanner:
         for number in range(_MOST_SAMPLES):
             if not moving or time.monotonic() > until_s:
                 return
+            time.sleep(_PAUSE_S * (number % 5))  # out of step with what goes round
             again = self._sample(new=number % _NEW_EVERY == 0)
             moving &= again.keys()
             for address in list(moving):
@@ -287,6 +290,10 @@ class PassiveScanner:
             if min(new, rank)[0] and not one.same(after.get(address, one)):
                 moved.add(address)
         return moved
+
+    def _plain(self, one: _Seen) -> bool:
+        """Whether a reading accuses of nothing, so that two alike are enough."""
+        return self._missing(one) is None or self._left(one) == 0
 
     def _typical(self, some: list[_Seen]) -> _Seen:
         """One reading of many: one that misses what most of them do, else one that misses least."""
