@@ -6,7 +6,7 @@ shared memory. No process knows what the others have, so the counts of all that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,16 +51,14 @@ class Shared:
     place: tuple[str, int]
 
 
-def read(objects: Objects) -> Iterator[Shared]:
-    """Those of a process, with their numbers now."""
-    types = objects.named(SHARED)
-    ours = _places(objects.memory.pid)
-    for kind, addresses in objects.instances(types).items() if types else ():
-        name = next((KINDS[n] for one in objects.mro(kind) if (n := objects.types().get(one)) in KINDS), "")
-        for address in addresses:
-            found = _one(objects, address, name, ours)
-            if found is not None:
-                yield found
+def read(objects: Objects, instances: Mapping[int, list[int]]) -> list[Shared]:
+    """Those among the instances of the types that derive from ``SHARED``, with their numbers now."""
+    ours, types = _places(objects.memory.pid), objects.types()
+    found = []
+    for kind, addresses in instances.items():
+        name = next((KINDS[n] for one in objects.mro(kind) if (n := types.get(one)) in KINDS), "")
+        found += [_one(objects, address, name, ours) for address in addresses]
+    return [one for one in found if one is not None]
 
 
 def _one(objects: Objects, address: int, name: str, ours: Mapping[tuple[int, int], str]) -> Shared | None:
@@ -111,7 +109,9 @@ def _process(pid: int, count: int) -> list[Holder]:
 def _counts(pid: int) -> dict[tuple[str, int], int]:
     process = Process.open(pid)
     with closing(Memory(pid)) as memory:
-        return {one.place: one.count for one in read(Objects(memory, layout_of(process)))}
+        objects = Objects(memory, layout_of(process))
+        found = read(objects, objects.instances(objects.named(SHARED)))
+        return {one.place: one.count for one in found}
 
 
 def _sharing(files: set[str], pid: int) -> list[int]:

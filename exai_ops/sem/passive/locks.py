@@ -17,10 +17,11 @@ from typing import Final
 from exai_ops.sem.frames import Frames
 from exai_ops.sem.model import Holder, Semaphore, Waiter
 from exai_ops.sem.objects import Objects
-from exai_ops.sem.passive.family import Shared, holders, read
+from exai_ops.sem.passive.family import SHARED, Shared, holders, read
 from exai_ops.sem.passive.homes import Home, Homes
 from exai_ops.sem.passive.live import Call, sites
 from exai_ops.sem.passive.taken import EXITS
+from exai_ops.sem.referrers import Ref
 
 Calls = Callable[[], Sequence[Call]]
 
@@ -32,12 +33,13 @@ _KINDS: Final = {
     _PLAIN: "threading.Lock", _REENTRANT: "threading.RLock", _THREADING: "threading.Condition",
     _ASYNCIO: "asyncio.Condition",
 }  # fmt: skip
+_THREAD: Final = "threading.Thread"
 _ENTERS: Final = frozenset({"__enter__", "__aenter__", "acquire"})
 _WAITS: Final = frozenset({"wait", "wait_for"})
 _BEST: Final = 2  # names of a higher rank are locals and closures
 _POOL_S_OWN: Final = "concurrent.futures.thread.ThreadPoolExecutor._idle_semaphore"  # counts idle threads
 _THREAD_S_OWN: Final = "_tstate_lock"  # locked while a thread lives, also of subclasses
-_TRIES: Final = 8
+_TRIES: Final = 4
 _UNSURE: Final = Holder("unknown", "whoever locked it", permits=None, certain=False)
 _ELSEWHERE: Final = Holder("process", "a process that cannot be read, or has ended", certain=False)
 
@@ -63,6 +65,9 @@ class Locks:
     def __init__(self, objects: Objects, frames: Frames) -> None:
         self._objects = objects
         self._frames = frames
+        self._own: _Own | None = None
+        self._names: dict[tuple[int, str], tuple[str, ...]] = {}
+        self._threads: list[int] = []
 
     def add(self, semaphores: Sequence[Semaphore], calls: Calls) -> tuple[Semaphore, ...]:
         """What was found already, with conditions in place of their locks, and the other locks.
@@ -71,45 +76,62 @@ class Locks:
             semaphores: Of the scan.
             calls: Reads all calls again.
         """
-        found = list(self._find())
-        homes = Homes(self._objects)
-        named = homes.of({one.address for one in found})
-        own = _Own(self._objects, homes.modules())
-        kept = {
-            one: names
-            for one in found
-            if (names := own.names(named[one.address], every=one.kind == _KINDS[_ASYNCIO]))
-        }
-        of_condition = {one.inner: one for one in found if one.kind == _KINDS[_ASYNCIO]}
+        locks, shared = self._find()
+        self._name([*locks, *shared])
+        kept = {one: names for one in locks if (names := self._names[one.address, one.kind])}
+        of_condition = {one.inner: one for one in locks if one.kind == _KINDS[_ASYNCIO]}
         rest = tuple(
             one for one in semaphores if one.address not in of_condition and one.where[:1] != (_POOL_S_OWN,)
         )
-        shared = tuple(self._shared(homes, own))
-        return (*rest, *self._steady(kept, calls, semaphores), *shared)
+        return (*rest, *self._steady(kept, calls, semaphores), *self._shared(shared))
 
-    def _find(self) -> Iterator[_Lock]:
+    def _find(self) -> tuple[list[_Lock], list[Shared]]:
+        """Locks, and what processes share, in one pass that notes the threads beside."""
+        objects = self._objects
+        wanted, threads, shared = self._wanted(), objects.named(_THREAD), objects.named(SHARED)
+        found = objects.instances({*wanted, *threads, *shared})
+        self._threads = [address for kind in threads for address in found[kind]]
+        locks = [
+            lock
+            for kind, base in wanted.items()
+            for address in found[kind]
+            if (lock := self._lock(address, base)) is not None
+        ]
+        return locks, read(objects, {kind: found[kind] for kind in shared}) if shared else []
+
+    def _wanted(self) -> dict[int, str]:
+        """The types of locks and conditions, each with the library's class that it is or derives from."""
         objects = self._objects
         known = objects.types()
-        sizes = {
-            base: objects.memory.u64(kind + objects.layout["tp_basicsize"])
-            for kind, base in known.items()
-            if base in _SIZES
-        }
-        bases = {base for base, size in sizes.items() if size == _SIZES[base]}
-        wanted = {
-            kind: base
-            for kind in known
-            for base in [next((known[one] for one in objects.mro(kind) if known.get(one) in _KINDS), "")]
-            if base in {*bases, _THREADING, _ASYNCIO}
-        }
-        found = objects.instances(wanted)
-        for kind, addresses in found.items():
-            for address in addresses:
-                base = wanted[kind]
-                inner = address if base in bases else objects.attributes(address).get("_lock", 0)
-                of = known.get(objects.type_of(inner), "")
-                if of in bases or (base == _ASYNCIO and of == "asyncio.locks.Lock"):
-                    yield _Lock(address, _KINDS[base], inner, of)
+        basic = objects.layout["tp_basicsize"]
+        found = {}
+        for kind in known:
+            base = next((one for one in objects.mro(kind) if known.get(one) in _KINDS), 0)
+            size = _SIZES.get(known.get(base, ""))
+            if base and size in {None, objects.memory.u64(base + basic)}:
+                found[kind] = known[base]
+        return found
+
+    def _lock(self, address: int, base: str) -> _Lock | None:
+        objects = self._objects
+        inner = address if base in _SIZES else objects.attributes(address).get("_lock", 0)
+        of = objects.types().get(objects.type_of(inner), "")
+        fits = of in _SIZES or (base == _ASYNCIO and of == "asyncio.locks.Lock")
+        return _Lock(address, _KINDS[base], inner, of) if fits else None
+
+    def _name(self, some: Sequence[_Lock | Shared]) -> None:
+        """Note the names of those that are new."""
+        new = [one for one in some if (one.address, one.kind) not in self._names]
+        if not new:
+            return
+        homes = Homes(self._objects)
+        if self._own is None:
+            self._own = _Own(self._objects, homes.modules())
+        refs = self._objects.referrers({one.address for one in new})
+        named = homes.of({a for a, some in refs.items() if not all(map(self._own.is_library_s, some))})
+        for one in new:
+            every = one.kind == _KINDS[_ASYNCIO]
+            self._names[one.address, one.kind] = self._own.names(named.get(one.address, ()), every=every)
 
     # Who is inside
 
@@ -118,14 +140,17 @@ class Locks:
     ) -> Iterator[Semaphore]:
         """Each, read until whoever has it is found, or a few times."""
         before = {one.address: one for one in semaphores}
-        left = dict(kept)
-        for number in range(_TRIES if kept else 0):
-            now = calls()
-            owners = self._owners()
+        free = {one: where for one, where in kept.items() if not self._locked(one)}
+        for one, where in free.items():
+            yield self._semaphore(one, where, (), {}, before.get(one.inner))
+        left = {one: where for one, where in kept.items() if one not in free}
+        for number in range(_TRIES):
+            if not left:
+                return
+            now, owners = calls(), self._owners()
             for one, where in list(left.items()):
                 said = self._semaphore(one, where, now, owners, before.get(one.inner))
-                sure = said.bound == said.value + said.held
-                if sure or number == _TRIES - 1:
+                if said.bound == said.value + said.held or number == _TRIES - 1:
                     del left[one]
                     yield said
 
@@ -208,20 +233,17 @@ class Locks:
         """Thread id -> the name that the program gave it."""
         objects = self._objects
         found = {}
-        for some in objects.instances(objects.named("threading.Thread")).values():
-            for address in some:
-                held = objects.attributes(address)
-                ident, name = objects.integer(held.get("_ident", 0)), objects.text(held.get("_name", 0))
-                if ident and name:
-                    found[ident] = f"thread {name}"
+        for address in self._threads:
+            held = objects.attributes(address)
+            ident, name = objects.integer(held.get("_ident", 0)), objects.text(held.get("_name", 0))
+            if ident and name:
+                found[ident] = f"thread {name}"
         return found
 
     # Shared by processes
 
-    def _shared(self, homes: Homes, own: _Own) -> Iterator[Semaphore]:
-        found = list(read(self._objects))
-        named = homes.of({one.address for one in found})
-        kept = {one: names for one in found if (names := own.names(named[one.address]))}
+    def _shared(self, found: Sequence[Shared]) -> Iterator[Semaphore]:
+        kept = {one: names for one in found if (names := self._names[one.address, one.kind])}
         if not kept:
             return
         counts = {one.place: one.count for one in kept}
@@ -271,6 +293,21 @@ class _Own:
             if objects.text(key) == "__file__":
                 return objects.text(value) or ""
         return ""
+
+    def is_library_s(self, ref: Ref) -> bool:
+        """Whether what refers is an object or a module of the standard library, or gives no name."""
+        objects, kind = self._objects, self._objects.kind(ref.owner)
+        if kind in {"builtin", "weakref", "set"}:
+            return True
+        if kind in {"dict", "module"}:
+            table = objects.module_dict(ref.owner) if kind == "module" else ref.owner
+            name = self._tables.get(table, "")
+            return bool(name) and not self._module(f"{name}.x")
+        if kind not in {"instance", "type"}:
+            return False
+        owner = ref.owner if kind == "type" else objects.type_of(ref.owner)
+        text = objects.types().get(owner, "")
+        return text.rpartition(".")[0] in self._files and not self._module(f"{text}.x")
 
     def names(self, homes: Iterable[Home], *, every: bool = False) -> tuple[str, ...]:
         """The names of something that the program keeps, none when only the library does.

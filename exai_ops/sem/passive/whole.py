@@ -20,13 +20,16 @@ _ADAPTERS: Final = {
 
 
 class WholeScanner(PassiveScanner):
-    """Adds the locks to the semaphores."""
+    """Adds the locks to the semaphores. Raises CouldNotLook like what it derives from."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(pid)
+        self._locks = Locks(self.objects, self._frames)
 
     def scan(self) -> Scan:
         """What there is now. Raises CouldNotLook."""
         scan = super().scan()
-        locks = Locks(self.objects, self._frames)
-        semaphores = locks.add([*self._renamed(scan.semaphores)], self._calls)
+        semaphores = self._locks.add([*self._renamed(scan.semaphores)], self._calls)
         self.process.check()  # what has ended reads as empty
         return replace(scan, semaphores=semaphores)
 
