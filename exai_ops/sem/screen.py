@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
 
-from exai_ops.sem.model import Judgement, Scan, Semaphore, Verdict
+from exai_ops.sem.model import Judgement, Scan, Semaphore, Site, Verdict
 
 Sort: TypeAlias = Literal["verdict", "waiters", "held", "name"]
 
@@ -65,7 +65,7 @@ def _row(one: Semaphore, judgement: Judgement, width: int) -> str:
     bound = "?" if one.bound is None else one.bound
     number = f" {judgement.permits}" if judgement.permits else ""
     oldest = max(one.holders, key=lambda holder: holder.since_s or 0, default=None)
-    holder = "" if oldest is None else f"{oldest.name} {oldest.stack[-1] if oldest.stack else ''}"
+    holder = "" if oldest is None else f"{oldest.name} {_place(oldest.stack)}"
     text = (
         f"{judgement.verdict + number:<16}{one.value:>6}{bound:>7}{one.held:>6}{len(one.waiters):>6}"
         f"  {_name(one)[:40]:<40}  {holder}"
@@ -73,6 +73,15 @@ def _row(one: Semaphore, judgement: Judgement, width: int) -> str:
     shown = "".join(c if c.isprintable() else "?" for c in text)[:width]
     colour = _COLOUR.get(judgement.verdict)
     return shown if colour is None else f"\x1b[{colour}m{shown}\x1b[0m"
+
+
+def _place(stack: Sequence[Site]) -> str:
+    """The innermost line that is not the standard library's, by the end of its path."""
+    own = [site for site in stack if "/lib/python3." not in site.file or "-packages/" in site.file]
+    if not (own or stack):
+        return ""
+    site = (own or stack)[-1]
+    return f"{'/'.join(site.file.split('/')[-2:])}:{site.line} {site.function}"
 
 
 def _name(one: Semaphore) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,16 @@ def test_a_screen_fits_its_terminal(width: int, height: int, sort: str, verdicts
     assert len(lines) <= height
     plain = [_without_colour(line) for line in lines]
     assert max(map(len, plain)) <= width
+
+
+def test_a_screen_shows_where_the_program_is() -> None:
+    deep = Site("/usr/lib/python3.11/asyncio/tasks.py", 649, "sleep")
+    holder = Holder("with", "Task-1", (SITE, deep))
+    one = replace(_semaphore(), holders=(holder,))
+    said = [Judgement(Verdict.BUSY)]
+    text = screen(_scan(one), said, sort="name", paused=True, width=140, height=9)
+    assert "Task-1 srv/app.py:7 App.serve" in text
+    assert "paused" in text
 
 
 def _without_colour(line: str) -> str:

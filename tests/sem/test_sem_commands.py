@@ -10,6 +10,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -232,6 +233,7 @@ class Terminal:
             os.environ.update(TERM="xterm", COLUMNS="120", LINES="30")
             os.execv(sys.executable, command)
         self.seen = ""
+        self.before = termios.tcgetattr(self._file)
 
     def until(self, words: str) -> None:
         """Read until these words are shown."""
@@ -252,6 +254,7 @@ class Terminal:
     def code(self) -> int:
         """Its exit code."""
         self.until("\x1b[?1049l")
+        assert termios.tcgetattr(self._file) == self.before
         _, status = os.waitpid(self.pid, 0)
         os.close(self._file)
         return os.waitstatus_to_exitcode(status)
