@@ -573,6 +573,13 @@ def store_subscr(m: Machine, ins: Ins) -> None:
     m.say("store_item", m.sym("item", "", (of, key), m.at), value)
 
 
+@rule("DELETE_SUBSCR")
+def delete_subscr(m: Machine, ins: Ins) -> None:
+    """``del x[key]``: said as storing nothing there."""
+    of, key = m.pops(2)
+    m.say("store_item", m.sym("item", "", (of, key), m.at), m.sym.none)
+
+
 @rule("KW_NAMES")
 def kw_names(m: Machine, ins: Ins) -> None:
     m.kwnames = names_of(constant(m, ins.arg))
