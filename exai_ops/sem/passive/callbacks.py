@@ -142,6 +142,11 @@ class Callbacks:
             gives = self._gives_with(one, ref, callables)
             if not gives:
                 continue
+            if kind == "cell":
+                wrappers = self._wrappers(ref.owner)
+                callables.update(dict.fromkeys(wrappers, gives))
+                following |= wrappers
+                continue
             what = self._scheduled_by(ref, kind, around)
             if what:
                 scheduled.append((what, gives))
@@ -154,6 +159,20 @@ class Callbacks:
             for semaphore, number in callables.get(one, {}).items():
                 found[semaphore].append(Callback(one, f"kept by {kept[0]}", number, scheduled=False))
         return following
+
+    def _wrappers(self, cell: int) -> set[int]:
+        """Functions of the library around what a cell holds: ``ExitStack.callback`` makes one."""
+        objects = self._objects
+        closures = [
+            ref.owner for ref in objects.referrers([cell]).get(cell, ()) if objects.kind(ref.owner) == "tuple"
+        ]
+        found = set()
+        for some in objects.referrers(closures).values() if closures else ():
+            for ref in some:
+                function = objects.function(ref.owner)
+                if function is not None and not self._functions.is_own(objects.code(function.code)):
+                    found.add(ref.owner)
+        return found
 
     def _by(self, one: int) -> frozenset[str]:
         """Names of the functions by which a callable gives back."""
@@ -291,11 +310,15 @@ class Callbacks:
             own = not any(name in _SCHEDULED for name in self._type_names(ref.owner))
             return own and not self._is_home(ref.owner)
         if kind in _CONTAINERS:
-            return any(
-                self._objects.kind(outer.owner) not in {"function", "type", "code", ""}
-                for outer in around.get(ref.owner, ())
-            )
+            return any(self._keeps(outer) for outer in around.get(ref.owner, ()))
         return False
+
+    def _keeps(self, outer: Ref) -> bool:
+        """Whether what has the container is the program's, and not the library's, which is done with it."""
+        kind = self._objects.kind(outer.owner)
+        if kind == "instance" and any(name in _SCHEDULED for name in self._type_names(outer.owner)):
+            return False
+        return kind not in {"function", "type", "code", "task", "future", ""}
 
     def _is_home(self, owner: int) -> bool:
         """Whether an object has the semaphore itself as an attribute."""

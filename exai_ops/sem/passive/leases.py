@@ -226,16 +226,20 @@ class Leases:
         return any(self._makes(kind, names) for kind in self._objects.mro(self._objects.type_of(one))[:-1])
 
     def _makes(self, kind: int, names: set[str]) -> bool:
-        function = self._objects.function(self._resolver.class_dict(kind).get("__init__", 0))
-        info = self._objects.code(function.code) if function else None
-        flow = self._functions.flow(info) if info and self._functions.is_own(info) else None
-        if flow is None:
-            return info is None and self._is_dataclass(kind)
+        """Whether a class gives one of these attributes what a call makes, in any of its methods."""
+        found = [self._objects.function(value) for value in self._resolver.class_dict(kind).values()]
+        infos = [self._objects.code(function.code) for function in found if function is not None]
+        own = [info for info in infos if info is not None and self._functions.is_own(info)]
+        naming = [info for info in own if not names.isdisjoint(info.names)]
+        flows = [flow for info in naming if (flow := self._functions.flow(info)) is not None]
+        if not own:
+            return self._is_dataclass(kind)
         return any(
             event.kind == "store_attr"
             and event.path[-1].partition(":")[2] in names
             and event.args
             and event.args[0][-1] == "call"
+            for flow in flows
             for event in flow.events
         )
 
@@ -288,7 +292,7 @@ class Leases:
         """The same for a function that is no method."""
         known = self._objects.function(function)
         info = self._objects.code(known.code) if known else None
-        if known is None or info is None or "<locals>" in known.qualname:
+        if known is None or info is None:
             return
         names = {n: self._objects.cell(c) for n, c in zip(info.freevars, known.closure, strict=False)}
         scope = Scope(names, known.globals)
@@ -296,8 +300,13 @@ class Leases:
             gives = self._sums(info, concern.match())[0] < 0
             flow = self._functions.flow(info)
             found[semaphore].consumed |= flow is not None and self._consumes(flow, concern.match())
-            if gives and not self._takes_first(info, scope, semaphore):
+            if not gives or self._takes_first(info, scope, semaphore):
+                continue
+            if "<locals>" not in known.qualname:
                 self._open(info, scope, set(), found[semaphore])
+            elif flow is not None:  # one that is kept to be called is a callback; here is what it goes by
+                carried = found[semaphore]
+                carried.tokens += [t for t in self._tokens.of(scope, info, flow) if t not in carried.tokens]
 
     def _takes_first(self, info: CodeInfo, scope: Scope, semaphore: int, depth: int = 2) -> bool:
         """Whether code asks for a permit itself, or by what it calls: it gives back no other's."""

@@ -205,12 +205,19 @@ class Taken:
             if ahead.owed:
                 self._owing(call, semaphore, ahead)
         elif ahead.owed:
-            self._has(call, semaphore, held, ahead, exact=not concern.effects and held.least == held.most)
+            exact = held.least == held.most == self._by_itself(call.frame, concern)
+            self._has(call, semaphore, held, ahead, exact=exact)
             self.accounts[semaphore].through.update(_ways_back(ahead, concern))
         elif held.least > 0 and self._passes_on(call, semaphore):
             self._take(call, semaphore, held.least, certain=True)
         elif held.least > 0 and (_would_release(ahead) or concern.names):
             self._take(call, semaphore, held.least, certain=False)
+
+    def _by_itself(self, frame: Frame, concern: Concern) -> int | None:
+        """What a frame has taken from the semaphore itself, not by way of functions; None where it varies."""
+        flow = self._functions.flow(frame.info)
+        held = flow.held(frame.lasti, Match.of(concern.names)) if flow is not None and concern.names else None
+        return held.least if held is not None and held.least == held.most else None
 
     def _has(self, call: Call, semaphore: int, held: Held, ahead: Ahead, *, exact: bool) -> None:
         """Book a frame that took some, perhaps, and is going to give back.
