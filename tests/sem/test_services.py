@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -164,18 +163,23 @@ SERVICES = {
 }
 
 
-@contextmanager
-def _looked(source: str, *, leaks: bool) -> Iterator[list[tuple[Semaphore, Judgement]]]:
+Rows = list[tuple[Semaphore, Judgement]]
+LOOKS = 3
+"""A service that moves may leave one look in doubt, and it says so."""
+
+
+def _looks(source: str, *, leaks: bool) -> Iterator[Rows]:
     source = _LEAKS.format(leaks=leaks) + source
     with running(sys.executable, source) as (child, _), WholeScanner(child.pid) as scanner:
-        scan, judgements = look(scanner)
-        yield list(zip(scan.semaphores, judgements, strict=True))
+        for _ in range(LOOKS):
+            scan, judgements = look(scanner)
+            yield list(zip(scan.semaphores, judgements, strict=True))
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_well_under_load(service: str) -> None:
     source, name, _ = SERVICES[service]
-    with _looked(source, leaks=False) as rows:
+    for rows in _looks(source, leaks=False):
         accused = [(one.where, j) for one, j in rows if j.verdict in ACCUSATIONS]
         assert accused == []
         assert name in {one.where[0] for one, _ in rows if one.where}
@@ -184,8 +188,10 @@ def test_well_under_load(service: str) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_planted_leak(service: str) -> None:
     source, name, lost = SERVICES[service]
-    with _looked(source, leaks=True) as rows:
-        accused = [(one.where[0], j.verdict) for one, j in rows if j.verdict in ACCUSATIONS]
-        assert accused == [(name, Verdict.LEAKED)]
-        (permits,) = (j.permits for _, j in rows if j.verdict is Verdict.LEAKED)
-        assert 1 <= permits <= lost  # of a service at work the smaller number of two scans
+    found = []
+    for rows in _looks(source, leaks=True):
+        accused = [(one, j) for one, j in rows if j.verdict in ACCUSATIONS]
+        assert {(one.where[0], j.verdict) for one, j in accused} <= {(name, Verdict.LEAKED)}
+        found += [j.permits for _, j in accused]
+    assert found
+    assert max(found) <= lost  # of a service at work the smaller number of two scans
