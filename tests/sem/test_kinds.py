@@ -322,3 +322,48 @@ def test_limits_of_anyio(start: str) -> None:
             one = rows[name][0]
             assert [holder.name for holder in one.holders] == ["the holder"]
             assert [waiter.name for waiter in one.waiters] == ["the waiter"]
+
+
+EARLY = """
+import anyio
+
+TAKEN = anyio.Semaphore(6, max_value=6)
+ENTERED = anyio.Semaphore(6)
+LIMIT = anyio.CapacityLimiter(6)
+LOST = anyio.Semaphore(6, max_value=6)
+UNUSED = anyio.Semaphore(6, max_value=6)
+
+async def takes(limit):
+    await limit.acquire()
+    try:
+        await anyio.sleep(3600)
+    finally:
+        limit.release()
+
+async def enters(limit):
+    async with limit:
+        await anyio.sleep(3600)
+
+async def main():
+    await LOST.acquire()
+    async with anyio.create_task_group() as group:
+        for one, limit in ((takes, TAKEN), (enters, ENTERED), (takes, LIMIT)):
+            group.start_soon(one, limit)
+            group.start_soon(one, limit)
+        await anyio.sleep(0.05)
+        tell()
+        await anyio.sleep(3600)
+
+anyio.run(main)
+"""
+
+
+def test_limits_of_anyio_that_were_made_before_the_loop() -> None:
+    with _looked(sys.executable, EARLY) as rows:
+        said = {name: (one.type_name, one.value, j.verdict, j.permits) for name, (one, j) in rows.items()}
+        assert said == {
+            "__main__.TAKEN": ("", 4, Verdict.BUSY, 0),
+            "__main__.ENTERED": ("", 4, Verdict.BUSY, 0),
+            "__main__.LIMIT": ("", 4, Verdict.BUSY, 0),
+            "__main__.LOST": ("", 5, Verdict.LEAKED, 1),
+        }

@@ -62,6 +62,7 @@ def _threading_semaphore(objects: Objects, _: int, held: Mapping[str, int]) -> N
 
 
 def _anyio_semaphore(objects: Objects, _: int, held: Mapping[str, int]) -> Numbers | None:
+    held = _adapted(objects, held)
     value = objects.integer(held.get("_value", 0))
     if value is None:
         return None
@@ -69,6 +70,7 @@ def _anyio_semaphore(objects: Objects, _: int, held: Mapping[str, int]) -> Numbe
 
 
 def _anyio_limiter(objects: Objects, _: int, held: Mapping[str, int]) -> Numbers | None:
+    held = _adapted(objects, held)
     total = objects.integer(held.get("_total_tokens", 0))
     if total is None or "_borrowers" not in held:
         return None  # of unlimited tokens: there is nothing to lose
@@ -77,6 +79,18 @@ def _anyio_limiter(objects: Objects, _: int, held: Mapping[str, int]) -> Numbers
     return total - out, total, waiting
 
 
+def _adapted(objects: Objects, held: Mapping[str, int]) -> Mapping[str, int]:
+    """Attributes of what is behind an adapter; those that are given when there is none."""
+    inner = next((held[name] for name in ADAPTERS.values() if name in held), 0)
+    return objects.attributes(inner) if inner and inner != objects.none else held
+
+
+ADAPTERS: Final[Mapping[str, str]] = {
+    "anyio._core._synchronization.SemaphoreAdapter": "_internal_semaphore",
+    "anyio._core._synchronization.CapacityLimiterAdapter": "_internal_limiter",
+}
+"""What anyio gives to who makes one before an event loop runs, and where it keeps the real one."""
+
 KINDS: Final[Mapping[str, tuple[str, _Reader]]] = {
     "asyncio.locks.BoundedSemaphore": ("asyncio.BoundedSemaphore", _asyncio_semaphore),
     "asyncio.locks.Semaphore": ("asyncio.Semaphore", _asyncio_semaphore),
@@ -84,8 +98,10 @@ KINDS: Final[Mapping[str, tuple[str, _Reader]]] = {
     "threading.BoundedSemaphore": ("threading.BoundedSemaphore", _threading_semaphore),
     "threading.Semaphore": ("threading.Semaphore", _threading_semaphore),
     "anyio._core._synchronization.Semaphore": ("anyio.Semaphore", _anyio_semaphore),
+    "anyio._core._synchronization.SemaphoreAdapter": ("anyio.Semaphore", _anyio_semaphore),
     "anyio._backends._asyncio.Semaphore": ("anyio.Semaphore", _anyio_semaphore),
     "anyio._backends._asyncio.CapacityLimiter": ("anyio.CapacityLimiter", _anyio_limiter),
+    "anyio._core._synchronization.CapacityLimiterAdapter": ("anyio.CapacityLimiter", _anyio_limiter),
 }
 """The library's classes by qualified name, the more special ones first."""
 
@@ -109,11 +125,23 @@ class Primitives:
 
     def read(self, types: Mapping[int, str], instances: Mapping[int, list[int]]) -> Iterator[Primitive]:
         """Those among the instances of the types that can be read."""
+        behind = self._behind(types, instances)
         for kind, addresses in instances.items():
             for address in addresses if kind in types else ():
-                found = self.again(address, types[kind], kind)
+                found = self.again(address, types[kind], kind) if address not in behind else None
                 if found is not None:
                     yield found
+
+    def _behind(self, types: Mapping[int, str], instances: Mapping[int, list[int]]) -> set[int]:
+        """What stands behind an adapter, which the program knows in its place."""
+        objects = self._objects
+        named = {kind: objects.types().get(kind, "") for kind in types}
+        adapters = {kind: ADAPTERS[name] for kind, name in named.items() if name in ADAPTERS}
+        return {
+            objects.attributes(address).get(name, 0)
+            for kind, name in adapters.items()
+            for address in instances.get(kind, ())
+        }
 
     def again(self, address: int, base: str, kind: int) -> Primitive | None:
         """One of them, None when it is none any more.
@@ -134,4 +162,6 @@ class Primitives:
         value, bound, waiters = numbers
         own = objects.types().get(kind, base)
         inner = tuple(held[part] for part in ("_cond",) if part in held)
-        return Primitive(address, name, "" if own == base else own, value, bound, waiters, inner)
+        return Primitive(
+            address, name, "" if own == base or own in ADAPTERS else own, value, bound, waiters, inner
+        )
