@@ -344,8 +344,12 @@ async def enters(limit):
     async with limit:
         await anyio.sleep(3600)
 
+async def loses(limit):
+    await limit.acquire()
+
 async def main():
-    await LOST.acquire()
+    async with anyio.create_task_group() as group:
+        group.start_soon(loses, LOST)
     async with anyio.create_task_group() as group:
         for one, limit in ((takes, TAKEN), (enters, ENTERED), (takes, LIMIT)):
             group.start_soon(one, limit)
