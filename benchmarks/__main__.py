@@ -17,11 +17,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
-from benchmarks import call_rows, calls, env, litellm_proxy, parts, starts, table
+from benchmarks import call_rows, calls, env, litellm_proxy, parts, sem, starts, table
 from benchmarks.processes import INTERRUPTS, ROOT, NotMeasured, cores
 from benchmarks.table import Row
 
-GROUPS: Final = (*calls.NEEDS, "start", "monitor", "commands", "env", "storage")
+GROUPS: Final = (*calls.NEEDS, "start", "monitor", "commands", "env", "storage", "sem")
 
 
 def main() -> int:
@@ -85,6 +85,7 @@ def _measure(groups: set[str], folder: Path, *, rounds: int, quick: bool) -> lis
         "commands": lambda: starts.command_rows(folder, rounds=2 * rounds, say=_say),
         "env": lambda: env.rows(folder, rounds=2 * rounds, say=_say),
         "storage": lambda: parts.storage_rows(rounds=1 if quick else min(rounds, 3), say=_say),
+        "sem": lambda: sem.rows(folder, rounds=rounds, quick=quick, say=_say),
     }
     for group, measure in others.items():
         if group in groups:

@@ -42,6 +42,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "mcp": Entry("exai_ops.commands.mcp", "mcp", "Bridge MCP over stdio to the running daemon."),
     "settings": Entry("exai_ops.commands.settings", "settings", "Check, show and document the settings."),
     "env": Entry("exai_ops.commands.env.app", "env", "Check, explain, compare and mend environment files."),
+    "sem": Entry("exai_ops.commands.sem.app", "sem", "Find permits that leak, in any live Python process."),
     "version": Entry("exai_ops.commands.version", "version", "Print the versions in use."),
 }
 QUICK: Final[Mapping[tuple[str, ...], str]] = {("env", "check"): "exai_ops.commands.env.checking"}

@@ -1,0 +1,1 @@
+"""Looking at semaphores from within their process, in a thread of its own there: only with leave."""

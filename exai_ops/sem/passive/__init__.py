@@ -1,0 +1,1 @@
+"""Semaphores of a live process, found and explained from its memory alone."""

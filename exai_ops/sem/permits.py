@@ -1,0 +1,136 @@
+"""Who took which permit, where and when: the record that a prepared program keeps."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import CodeType, FrameType
+from typing import Any, Final
+
+from exai_ops.sem.model import Site
+
+_clock = time.monotonic
+_frame = sys._getframe  # noqa: SLF001 - documented, and the one way to a caller that costs no microseconds
+
+
+class Permit:
+    """A permit that is out. The line is worked out when it is asked for, not when the permit is taken."""
+
+    __slots__ = ("_code", "_lasti", "entered", "owner", "taken_s")
+
+    def __init__(self, owner: Any, frame: FrameType, *, entered: bool = False) -> None:
+        self.owner = owner
+        self.entered = entered
+        """Whether a ``with`` block took it, which then gives back this one and no other."""
+        self.taken_s = _clock()
+        self._code: CodeType = frame.f_code
+        self._lasti = frame.f_lasti
+
+    def since_now(self) -> None:
+        """Count its age from now: it was asked for earlier, and came now."""
+        self.taken_s = _clock()
+
+    @property
+    def site(self) -> Site:
+        """Where it was asked for."""
+        line = self._code.co_firstlineno
+        for start, end, number in self._code.co_lines():
+            if start <= self._lasti < end and number is not None:
+                line = number
+        return Site(self._code.co_filename, line, self._code.co_qualname)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One permit that is out, as a person reads it.
+
+    Attributes:
+        owner: Name of the task or thread that asked for it.
+        ended: Whether that has ended.
+        age_s: Seconds since it was taken.
+    """
+
+    owner: str
+    ended: bool
+    site: Site
+    age_s: float
+
+
+class Tally:
+    """The permits of one semaphore that are out, by who took them."""
+
+    __slots__ = ("_taken", "extra")
+
+    def __init__(self) -> None:
+        self._taken: dict[Any, list[Permit]] = {}
+        self.extra = 0
+        """Releases that gave back what nobody had taken."""
+
+    def take(self, permit: Permit) -> None:
+        """Count a permit out."""
+        mine = self._taken.get(permit.owner)
+        if mine is None:
+            self._taken[permit.owner] = [permit]
+        else:
+            mine.append(permit)
+
+    def give(self, owner: Any, *, entered: bool = False) -> None:
+        """Count one in: the owner's latest that was taken alike, or the oldest of all (a hand-over).
+
+        Args:
+            owner: Who gives it back.
+            entered: Whether it is the end of a ``with`` block that does.
+        """
+        mine = self._taken.get(owner)
+        if mine is None:
+            if not self._taken:
+                self.extra += 1
+                return
+            owner, mine = min(self._taken.items(), key=_oldest)
+            mine.pop(0)
+        else:
+            alike = (at for at in range(len(mine) - 1, -1, -1) if mine[at].entered is entered)
+            mine.pop(next(alike, -1))
+        if not mine:
+            del self._taken[owner]
+
+    def __len__(self) -> int:
+        return sum(len(permits) for permits in self._taken.values())
+
+    def __iter__(self) -> Iterator[Permit]:
+        """The permits that are out, oldest first."""
+        permits = [permit for taken in list(self._taken.values()) for permit in taken]
+        return iter(sorted(permits, key=lambda permit: permit.taken_s))
+
+    def held(self, since_s: float = 0.0) -> list[Held]:
+        """Those that were taken since a time of the monotonic clock, for a person, oldest first."""
+        now = _clock()
+        taken = (permit for permit in self if permit.taken_s >= since_s)
+        return [Held(_name(p.owner), _ended(p.owner), p.site, now - p.taken_s) for p in taken]
+
+
+def caller(levels: int = 1) -> FrameType:
+    """The frame that called the function which asks, past ``levels - 1`` more."""
+    return _frame(levels + 1)
+
+
+_NOBODY: Final = "no task"
+
+
+def _oldest(item: tuple[Any, list[Permit]]) -> float:
+    return item[1][0].taken_s
+
+
+def _name(owner: Any) -> str:
+    if owner is None:
+        return _NOBODY
+    name = owner.get_name() if hasattr(owner, "get_name") else getattr(owner, "name", owner)
+    return str(name)
+
+
+def _ended(owner: Any) -> bool:
+    if hasattr(owner, "done"):
+        return bool(owner.done())
+    return hasattr(owner, "is_alive") and not owner.is_alive()

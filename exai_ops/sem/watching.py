@@ -1,0 +1,204 @@
+"""Follow every semaphore of this process for a while, and say which permits stayed out.
+
+asyncio's and threading's ``Semaphore`` are observed through their own methods, so that it does not matter
+where a semaphore was made or how its class was imported. What the standard library takes for its own ends
+(executors count idle threads with one) and what started at zero (a signal, a counter) is left alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+import sysconfig
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+from exai_ops.sem.permits import Held, Permit, Tally, _frame
+from exai_ops.sem.tracked import TrackedSemaphore, _running_task
+
+_STDLIB: Final = sysconfig.get_path("stdlib")
+_PACKAGES: Final = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
+_OWN: Final = frozenset({__file__})
+_POLL_S: Final = 0.01
+
+
+class Left(NamedTuple):
+    """A permit that stayed out, and the class of its semaphore."""
+
+    kind: str
+    held: Held
+
+
+class Watch:
+    """What was taken since it began. One at a time in a process."""
+
+    def __init__(self) -> None:
+        self._tallies: dict[Any, Tally] = {}  # strong: one that is dropped with its permits out still counts
+        self._tracked: dict[TrackedSemaphore, None] = {}
+        self._lock = threading.Lock()
+        self._signals: WeakKeyDictionary[Any, None] = WeakKeyDictionary()
+        self._began_s = time.monotonic()
+
+    def left(self) -> list[Left]:
+        """The permits that are out now, oldest first."""
+        found = [
+            Left(_kind(semaphore), held)
+            for semaphore, tally in list(self._tallies.items())
+            for held in tally.held()
+            if not _is_stdlib(held.site.file)
+        ]
+        for one in self._all_tracked():
+            found += [Left(_kind(one), held) for held in one.held(self._began_s)]
+        return sorted(found, key=lambda left: -left.held.age_s)
+
+    def settled(self, grace_s: float) -> list[Left]:
+        """The same, once none are left or the grace is over: threads may be about to give theirs back."""
+        until = time.monotonic() + grace_s
+        while (found := self.left()) and time.monotonic() < until:
+            time.sleep(_POLL_S)
+        return found
+
+    def _all_tracked(self) -> dict[TrackedSemaphore, None]:
+        """Those that were made during the watch, and those that were there before."""
+        before = (one for one in gc.get_objects() if issubclass(type(one), TrackedSemaphore))
+        return {**self._tracked, **dict.fromkeys(before)}
+
+    def _made(self, semaphore: Any, value: object) -> None:
+        if isinstance(semaphore, TrackedSemaphore):
+            self._tracked[semaphore] = None
+        elif value == 0:
+            self._signals[semaphore] = None
+
+    def _took(self, semaphore: Any, owner: Any, frame: FrameType, *, entered: bool) -> None:
+        if not isinstance(semaphore, TrackedSemaphore) and semaphore not in self._signals:
+            with self._lock:
+                self._tallies.setdefault(semaphore, Tally()).take(Permit(owner, frame, entered=entered))
+
+    def _gave(self, semaphore: Any, owner: Any, number: int, *, entered: bool) -> None:
+        with self._lock:
+            tally = self._tallies.get(semaphore)
+            if tally is not None:
+                for _ in range(number):
+                    tally.give(owner, entered=entered)
+
+
+@contextmanager
+def watching() -> Iterator[Watch]:
+    """Watch until the end of the block."""
+    watch = Watch()
+    put_back = [*_watch_asyncio(watch), *_watch_threading(watch)]
+    try:
+        yield watch
+    finally:
+        for back in reversed(put_back):
+            back()
+
+
+def _watch_asyncio(watch: Watch) -> list[Callable[[], None]]:
+    def acquire(original: Any) -> Any:
+        @functools.wraps(original)
+        def outer(self: Any) -> Any:
+            caller = _frame(1)
+            return taking(self, _running_task(), _outside(caller), caller.f_code.co_name == "__aenter__")
+
+        async def taking(self: Any, owner: Any, frame: FrameType, entered: bool) -> Any:
+            result = await original(self)
+            watch._took(self, owner, frame, entered=entered)  # noqa: SLF001
+            return result
+
+        return outer
+
+    def release(original: Any) -> Any:
+        @functools.wraps(original)
+        def outer(self: Any) -> None:
+            original(self)
+            watch._gave(self, _running_task(), 1, entered=_frame(1).f_code.co_name == "__aexit__")  # noqa: SLF001
+
+        return outer
+
+    return [
+        _wrap(asyncio.Semaphore, "__init__", _init(watch)),
+        _wrap(asyncio.Semaphore, "acquire", acquire),
+        _wrap(asyncio.Semaphore, "release", release),
+    ]
+
+
+def _watch_threading(watch: Watch) -> list[Callable[[], None]]:
+    def acquire(original: Any, *, entered: bool = False) -> Any:
+        @functools.wraps(original)
+        def outer(self: Any, *args: Any, **kwargs: Any) -> Any:
+            result = original(self, *args, **kwargs)
+            if result:
+                watch._took(self, threading.current_thread(), _outside(_frame(1)), entered=entered)  # noqa: SLF001
+            return result
+
+        return outer
+
+    def release(original: Any) -> Any:
+        @functools.wraps(original)
+        def outer(self: Any, n: int = 1) -> None:
+            original(self, n)
+            watch._gave(self, threading.current_thread(), n, entered=_frame(1).f_code.co_name == "__exit__")  # noqa: SLF001
+
+        return outer
+
+    return [
+        _wrap(threading.Semaphore, "__init__", _init(watch)),
+        _wrap(threading.Semaphore, "acquire", acquire),
+        _wrap(threading.Semaphore, "__enter__", functools.partial(acquire, entered=True)),
+        _wrap(threading.Semaphore, "release", release),
+        _wrap(threading.BoundedSemaphore, "release", release),
+    ]
+
+
+def _init(watch: Watch) -> Callable[[Any], Any]:
+    def init(original: Any) -> Any:
+        @functools.wraps(original)
+        def outer(self: Any, *args: Any, **kwargs: Any) -> None:
+            original(self, *args, **kwargs)
+            watch._made(self, args[0] if args else kwargs.get("value", 1))  # noqa: SLF001
+
+        return outer
+
+    return init
+
+
+def _wrap(owner: Any, name: str, around: Callable[[Any], Any]) -> Callable[[], None]:
+    """Put a function around a method of a class; what is given puts the method back."""
+    original = owner.__dict__[name]
+    setattr(owner, name, around(original))
+    return functools.partial(setattr, owner, name, original)
+
+
+def _outside(frame: FrameType) -> FrameType:
+    """The frame that uses the semaphore: past ``__aenter__`` and what else stands between."""
+    at: FrameType | None = frame
+    while at is not None and (_is_stdlib(at.f_code.co_filename) or at.f_code.co_filename in _OWN):
+        at = at.f_back
+    return frame if at is None else at
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_stdlib(file: str) -> bool:
+    return file.startswith(("<frozen", _STDLIB)) and not file.startswith(_PACKAGES)
+
+
+def _kind(semaphore: Any) -> str:
+    kind = type(semaphore)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def said(left: Sequence[Left]) -> str:
+    """What stayed out, a line for each permit."""
+    noun = "permit" if len(left) == 1 else "permits"
+    lines = [f"{len(left)} {noun} left behind:"]
+    for one in left:
+        state = ", which has ended" if one.held.ended else ""
+        lines.append(f"  {one.held.site}: taken by {one.held.owner}{state}, from {one.kind}")
+    return "\n".join(lines)
