@@ -1,6 +1,9 @@
-# Runs within the process that is looked at, in a thread of its own, on CPython 3.10 to 3.14: standard library
-# alone. It reads, writes one file that was made for it, and drops all it held. Between two lines of dashes is what is
-# compiled at once; no stretch of work goes on for more than SLICE_S before others may run.
+"""Runs within the process that is looked at, in a thread of its own, on CPython 3.10 to 3.14.
+
+Standard library alone. It reads, writes one file that was made for it, and drops all it held. Between two lines
+of dashes is what is compiled at once; no stretch of work goes on for more than SLICE_S before others may run.
+"""
+
 # ----
 import gc
 import itertools
