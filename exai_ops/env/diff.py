@@ -62,13 +62,15 @@ def compare_readings(first: Reading, second: Reading, mask: Mask) -> list[Differ
     found: list[Difference] = []
     for key in {**second.values, **first.values}:
         old, new = first.values.get(key), second.values.get(key)
+        shown_key = MASK if mask.is_piece(key) else key
         lines: dict[str, Any] = {"before": first.lines.get(key), "after": second.lines.get(key)}
         if old is None and new is not None:
-            found.append(Difference(kind="added", key=key, detail=_say(mask, key, new), **lines))
+            found.append(Difference(kind="added", key=shown_key, detail=_say(mask, key, new), **lines))
         elif new is None and old is not None:
-            found.append(Difference(kind="removed", key=key, detail=_say(mask, key, old), **lines))
+            found.append(Difference(kind="removed", key=shown_key, detail=_say(mask, key, old), **lines))
         elif old is not None and new is not None and old != new:
-            found.append(Difference(kind="changed", key=key, detail=_change(mask, key, old, new), **lines))
+            detail = _change(mask, key, old, new)
+            found.append(Difference(kind="changed", key=shown_key, detail=detail, **lines))
     return sorted(found, key=_place)
 
 
@@ -178,7 +180,7 @@ def _words(text: str | None) -> str:
 
 
 def _say(mask: Mask, key: str, value: str) -> str:
-    return MASK if mask.value(key, value) == MASK else shown(key, value)
+    return MASK if mask.is_piece(key) or mask.value(key, value) == MASK else shown(key, value)
 
 
 def _change(mask: Mask, key: str, old: str, new: str) -> str:

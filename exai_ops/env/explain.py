@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from exai_ops.compose.model import Place, Project, Service
+from exai_ops.env.document import parse
 from exai_ops.env.effective import Candidate, Readers, candidates, readings_of
+from exai_ops.env.lines import has_tail
 from exai_ops.env.model import Reading
-from exai_ops.env.shown import MASK, shown
+from exai_ops.env.shown import MASK, is_secret_key, shown
 
 _NAMES: Final = re.compile(r"\$\$|\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 _KEEPS_SHELL: Final = ("python-dotenv", "node")  # they leave alone what the process has already
@@ -115,10 +117,18 @@ def explain(
     names = set() if any(_says(row) for row in rows) else _known(sources)
     known = not names or key in names
     near = [] if known else difflib.get_close_matches(key, sorted(names), n=1, cutoff=0.6)
-    secret = getattr(variable, "kind", "") == "secret"
+    secret = getattr(variable, "kind", "") == "secret" or is_secret_key(key) or _is_broken(key, sources)
     return Explanation(
         key=key, secret=secret, rows=tuple(rows), known=known, nearest=near[0] if near else None
     )
+
+
+def _is_broken(key: str, sources: Sources) -> bool:
+    """Whether a file gives the key a value that is broken in two, of which readers may see a piece."""
+    services = sources.project.services.values() if sources.project else ()
+    used = [data for _, data in sources.files]
+    used += [file.data for service in services for file in service.env_files if file.data is not None]
+    return any(has_tail(a) for data in dict.fromkeys(used) for a in parse(data).all_of(key))
 
 
 # --- ${KEY} ------------------------------------------------------------------------------------

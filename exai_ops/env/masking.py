@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from exai_ops.env.lines import whole
 from exai_ops.env.model import Document
-from exai_ops.env.shown import MASK, is_secret_key, looks_secret, shown
+from exai_ops.env.shown import MASK, closes_early, is_secret_key, looks_secret, shown
 
 _PREFIX: Final = 4  # shorter values are too common to be searched for in prose
 # Patterns are text, which ``re`` compiles when it is first tried: a check needs none of them.
@@ -63,6 +63,7 @@ class Mask:
 
     def __init__(self, *documents: Document, environ: Mapping[str, str] | None = None) -> None:
         self._by_prefix: dict[str, list[str]] = {}
+        self._keys = frozenset(key for document in documents for key in document.index)
         pairs = [
             (a.key, v) for document in documents for a in document.assignments for v in (a.value, whole(a))
         ]
@@ -79,6 +80,10 @@ class Mask:
                 known = self._by_prefix.setdefault(secret[:_PREFIX], [])
                 if secret not in known:
                     known.append(secret)
+
+    def is_piece(self, key: str) -> bool:
+        """Whether a key of a reading is none of the documents': what a value that is broken in two left."""
+        return bool(self._keys) and key not in self._keys
 
     def value(self, key: str, value: str) -> str:
         """A value as it may be shown, or ``***``."""
@@ -118,6 +123,8 @@ def _forms(value: str) -> Iterable[str]:
     yield value
     yield value.strip()
     yield from (line.strip() for line in value.splitlines())
+    if closes_early(value):
+        yield from value.split(value[0])
     for match in re.finditer(_USERINFO, value):
         yield match[1]
         yield unquote(match[1])

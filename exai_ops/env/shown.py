@@ -51,9 +51,14 @@ def shown(key: str, value: str) -> str:
     named = not _SECRET_WORDS.isdisjoint(_words(key))
     plain = value.lower() in _SWITCHES or _NUMBER.fullmatch(value) is not None
     harmless = plain and not is_secret_key(key)
-    if not harmless and (named or looks_secret(value)):
+    if not harmless and (named or looks_secret(value) or closes_early(value)):
         return MASK
     return repr(value if len(value) <= _LONGEST else value[: _LONGEST - 3] + "...")
+
+
+def closes_early(value: str) -> bool:
+    """Whether a value begins with a quote that ends before it does: who reads less sees a piece of it."""
+    return value[:1] in ("'", '"', "`") and value.find(value[0], 1) not in (-1, len(value) - 1)
 
 
 def said(text: str) -> str:

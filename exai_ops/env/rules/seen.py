@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from exai_ops.env.lines import has_tail
 from exai_ops.env.model import Assignment, Document, Reading, Unparsable
 from exai_ops.env.rules.between import at
 from exai_ops.env.rules.reading import groups, readings
@@ -40,17 +41,16 @@ def undefined(context: Context) -> Iterator[Finding]:
                 readers.setdefault(need, []).append(name)
         users = _users(document) if readers else {}
         for need, who in readers.items():
-            a, braced = users.get(need, (None, True))
-            told = need if a is None or braced or shown(a.key, a.value) != MASK else "a variable"
-            message = (
-                f"{a.key if a else 'a value'} refers to {told}, which nothing sets for {' and '.join(who)}"
-            )
+            if need not in users:  # a bare key, which ENV116 names, or what stands behind a closing quote
+                continue
+            a, braced = users[need]
+            told = need if braced or shown(a.key, a.value) != MASK else "a variable"
+            message = f"{a.key} refers to {told}, which nothing sets for {' and '.join(who)}"
             set_it = (
                 f"add {need}=... above, or a default: ${{{need}:-...}}" if told == need else "set it above"
             )
             hint = f"{set_it}; a $ as it is goes in single quotes"
-            where = at(document, a) if a else Location(document.path, None, need)
-            yield Finding("ENV109", Status.WARNING, message, hint, where)
+            yield Finding("ENV109", Status.WARNING, message, hint, at(document, a))
 
 
 def expanded_in_single_quotes(context: Context) -> Iterator[Finding]:
@@ -121,7 +121,7 @@ def _has_own_rule(document: Document, a: Assignment) -> bool:
     """Whether the reason for a disagreement is a finding already."""
     digit = a.key[:1].isdigit()
     first = document.bom and next(document.assignments, None) is a and document.nodes[0] is a
-    return _is_comment(a) or _single(a) or digit or first or not a.separator
+    return _is_comment(a) or _single(a) or digit or first or not a.separator or has_tail(a)
 
 
 def _assignment(document: Document, key: str, line: int | None) -> Assignment | None:
@@ -204,7 +204,8 @@ RULES: Final[tuple[Rule, ...]] = (
         explanation="The readers in use are those that [tool.exai] readers names, or else those of"
         " the compose file and of the code. The same bytes are another value to each: inline"
         " comments, escapes, `$`, quotes within the value. Not counted again: ENV104, ENV110, a key"
-        " that begins with a digit, a bare key, and the first key behind a byte order mark.",
+        " that begins with a digit, a bare key, a value with more behind its closing quote (ENV107),"
+        " and the first key behind a byte order mark.",
         function=readers_differ,
     ),
     Rule(
