@@ -11,6 +11,17 @@ _SECRET_WORDS: Final = frozenset({
     "KEY", "KEYS", "APIKEY", "TOKEN", "SECRET", "SECRETS", "PASSWORD", "PASSWD", "PASSPHRASE", "PASS", "PWD",
     "CREDENTIAL", "CREDENTIALS", "DSN", "PRIVATE", "AUTH", "JWT", "SALT", "COOKIE", "SIGNATURE", "WEBHOOK",
 })  # fmt: skip
+_MEASURES: Final = frozenset({
+    "TIMEOUT", "SEC", "SECS", "SECOND", "SECONDS", "MS", "MINUTES", "HOURS", "DAYS", "INTERVAL", "TTL", "DELAY",
+    "BACKOFF", "PORT", "SIZE", "MAX", "MIN", "COUNT", "LIMIT", "LEN", "LENGTH", "BYTES", "KB", "MB", "GB",
+    "CAPACITY", "RATE", "THRESHOLD", "WINDOW", "RETRIES", "RETRY", "INFLIGHT", "CONCURRENT", "PARALLEL",
+    "WORKERS", "CONNECTIONS", "TOKENS",
+})  # fmt: skip
+_LASTING: Final = frozenset({
+    "TIMEOUT", "SEC", "SECS", "SECOND", "SECONDS", "MS", "MINUTES", "HOURS", "DAYS", "INTERVAL", "TTL", "DELAY",
+    "EXPIRY", "EXPIRE", "EXPIRES", "AGE", "LEN", "LENGTH", "SIZE", "BYTES", "PORT", "RETRIES", "LIMIT",
+})  # fmt: skip
+"""What a number may measure about a secret."""
 _HOST_WORDS: Final = frozenset({
     "HOST", "HOSTS", "HOSTNAME", "ADDRESS", "ADDR", "BIND", "ORIGIN", "ORIGINS", "DOMAIN",
 })  # fmt: skip
@@ -49,11 +60,26 @@ def shown(key: str, value: str) -> str:
     if not value:
         return "nothing"
     named = not _SECRET_WORDS.isdisjoint(_words(key))
-    plain = value.lower() in _SWITCHES or _NUMBER.fullmatch(value) is not None
-    harmless = plain and not is_secret_key(key)
+    harmless = _is_plain(key, value, named=named)
     if not harmless and (named or looks_secret(value) or closes_early(value)):
         return MASK
     return repr(value if len(value) <= _LONGEST else value[: _LONGEST - 3] + "...")
+
+
+def measures(key: str) -> bool:
+    """Whether a key's name says that its number measures something: of a secret, only how long it is or lasts."""
+    words = _words(key)
+    if _SECRET_WORDS.isdisjoint(words):
+        return not _MEASURES.isdisjoint(words)
+    return words[-1] in _LASTING
+
+
+def _is_plain(key: str, value: str, *, named: bool) -> bool:
+    """Whether a value is a switch or a number that is no secret; ``named`` is whether the key speaks of one."""
+    if is_secret_key(key):
+        return False
+    number = _NUMBER.fullmatch(value) is not None
+    return value.lower() in _SWITCHES or (number and (not named or measures(key)))
 
 
 def closes_early(value: str) -> bool:
