@@ -138,7 +138,8 @@ def _masked_name(match: re.Match[str]) -> str:
     name, sign, value = match.groups()
     last = not match.string[match.end() :].strip()
     prose = "=" not in sign and value.isalpha() and not last
-    return match[0] if not is_secret_key(name) or prose else f"{name}{sign}{MASK}"
+    rule = not any(c.isalnum() for c in value)  # of a heading: ``# === Secrets ===``
+    return match[0] if not is_secret_key(name) or prose or rule else f"{name}{sign}{MASK}"
 
 
 def _masked_word(word: str) -> str:

@@ -52,7 +52,8 @@ _BEFORE: Final = r"([A-Za-z_][A-Za-z0-9_.-]*)[\"']?\]?\s*(?:=|:|:=|=>)\s*[\"'`]?
 _DOTENV: Final = r"\s*(?:export\s+)?(?P<key>[A-Za-z_][A-Za-z0-9_.-]*)\s*[=:]\s*(?P<value>.*)"
 WORDS: Final = (
     "key", "token", "secret", "pass", "pwd", "credential", "auth", "jwt", "salt", "cookie", "signature",
-    "webhook", "dsn", "private",
+    "webhook", "dsn", "private", "_pw", "dbpw", "_pin", "psk", "_sk", "bearer", "unseal", "mnemonic", "seed",
+    "phrase", "recovery", "backup",
 )  # fmt: skip
 """One of them is in every name of a secret, in lower case."""
 _LONGEST: Final = 20_000  # characters of a line: beyond it are bundles and data

@@ -10,16 +10,38 @@ _LONGEST: Final = 40
 _SECRET_WORDS: Final = frozenset({
     "KEY", "KEYS", "APIKEY", "TOKEN", "SECRET", "SECRETS", "PASSWORD", "PASSWD", "PASSPHRASE", "PASS", "PWD",
     "CREDENTIAL", "CREDENTIALS", "DSN", "PRIVATE", "AUTH", "JWT", "SALT", "COOKIE", "SIGNATURE", "WEBHOOK",
+    "PW", "PIN", "PSK", "SK", "BEARER", "UNSEAL", "MNEMONIC", "PASSCODE", "PASSKEY",
 })  # fmt: skip
+_SECRET_ENDS: Final = (
+    "PASSWORD", "PASSWORDS", "PASSWD", "PASSPHRASE", "SECRET", "SECRETS", "TOKEN", "CREDENTIALS", "APIKEY",
+    "SECRETKEY", "PRIVATEKEY", "ACCESSKEY", "AUTHKEY", "SIGNINGKEY", "ENCRYPTIONKEY", "MASTERKEY", "PWD",
+)  # fmt: skip
+"""How words end that were joined: ``PGPASSWORD``."""
+_PASS_WORDS: Final = frozenset({
+    "DBPASS", "SSHPASS", "USERPASS", "REDISPASS", "ROOTPASS", "ADMINPASS", "MYPASS", "PGPASS", "DBPW",
+})  # fmt: skip
+"""``PASS`` ends other words too: BYPASS, COMPASS."""
+_SECRET_PAIRS: Final = frozenset({
+    ("OTP", "SEED"), ("TOTP", "SEED"), ("HOTP", "SEED"), ("MFA", "SEED"), ("WALLET", "SEED"),
+    ("RECOVERY", "PHRASE"), ("SEED", "PHRASE"), ("SECRET", "PHRASE"), ("BACKUP", "PHRASE"),
+    ("RECOVERY", "CODE"), ("RECOVERY", "CODES"), ("BACKUP", "CODES"),
+})  # fmt: skip
+"""Last two words of a name, of which neither says enough alone."""
+_NO_SECRETS: Final = frozenset({"GPIO_PIN", "LED_PIN"})
+_ABOUT: Final = frozenset({
+    "ALGORITHM", "ALGORITHMS", "ALG", "HEADER", "HEADERS", "ISSUER", "AUDIENCE", "TTL", "TYPE", "SCHEME",
+})  # fmt: skip
+"""Last words of names that say something of a secret: JWT_ALGORITHM, API_KEY_HEADER."""
+_QUERY: Final = r"[?&;#]([A-Za-z][A-Za-z0-9_.-]*)=[^&\s#]"  # compiled when first tried
 _MEASURES: Final = frozenset({
-    "TIMEOUT", "SEC", "SECS", "SECOND", "SECONDS", "MS", "MINUTES", "HOURS", "DAYS", "INTERVAL", "TTL", "DELAY",
-    "BACKOFF", "PORT", "SIZE", "MAX", "MIN", "COUNT", "LIMIT", "LEN", "LENGTH", "BYTES", "KB", "MB", "GB",
+    "TIMEOUT", "SEC", "SECS", "SECOND", "SECONDS", "MS", "MINUTES", "HOURS", "DAYS", "INTERVAL", "TTL",
+    "DELAY", "BACKOFF", "PORT", "SIZE", "MAX", "MIN", "COUNT", "LIMIT", "LEN", "LENGTH", "BYTES", "KB", "MB", "GB",
     "CAPACITY", "RATE", "THRESHOLD", "WINDOW", "RETRIES", "RETRY", "INFLIGHT", "CONCURRENT", "PARALLEL",
     "WORKERS", "CONNECTIONS", "TOKENS",
 })  # fmt: skip
 _LASTING: Final = frozenset({
-    "TIMEOUT", "SEC", "SECS", "SECOND", "SECONDS", "MS", "MINUTES", "HOURS", "DAYS", "INTERVAL", "TTL", "DELAY",
-    "EXPIRY", "EXPIRE", "EXPIRES", "AGE", "LEN", "LENGTH", "SIZE", "BYTES", "PORT", "RETRIES", "LIMIT",
+    "TIMEOUT", "SEC", "SECS", "SECOND", "SECONDS", "MS", "MINUTES", "HOURS", "DAYS", "INTERVAL", "TTL",
+    "DELAY", "EXPIRY", "EXPIRE", "EXPIRES", "AGE", "LEN", "LENGTH", "SIZE", "BYTES", "PORT", "RETRIES", "LIMIT",
 })  # fmt: skip
 """What a number may measure about a secret."""
 _HOST_WORDS: Final = frozenset({
@@ -30,7 +52,7 @@ _NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 _CREDENTIALS: Final = re.compile(r"//[^/\s]*@")
 _KNOWN_SHAPES: Final = re.compile(r"(?:^|[^A-Za-z])(?:sk-|eyJ|gh[opsu]_|xox[abp]-|AKIA|glpat-|-----BEGIN)")
 _PLACEHOLDER: Final = re.compile(
-    r"your[\W_]|change[\W_]?me|replace[\W_]?(?:me|with|this)|placeholder|<[^<>]+>|x{4,}$|\.\.\.$|\bexample\.(?:com|org|net)"
+    r"your[\W_]|change[\W_]?me|replace[\W_]?(?:me|with|this)|placeholder|<[^<>]+>|x{4,}$|(?<![A-Za-z0-9])x{8,}(?![A-Za-z0-9])|\.\.\.$|\bexample\.(?:com|org|net)"
     r"|(?:put|insert|enter)[\W_].*[\W_]here|\bTODO\b|\bhere$",
     re.IGNORECASE,
 )
@@ -39,8 +61,9 @@ _ABSOLUTE: Final = re.compile(r"/|[A-Za-z]:[\\/]|\\\\|~/")
 
 
 def is_secret_key(key: str) -> bool:
-    """Whether a key is named as that of a secret: its last word says so."""
-    return _words(key)[-1] in _SECRET_WORDS
+    """Whether a key is named as that of a secret: its last word says so, or the last two."""
+    words = _words(key)
+    return (_is_secret_word(words[-1]) and key not in _NO_SECRETS) or tuple(words[-2:]) in _SECRET_PAIRS
 
 
 def is_placeholder(value: str) -> bool:
@@ -50,7 +73,7 @@ def is_placeholder(value: str) -> bool:
 
 def looks_secret(value: str) -> bool:
     """Whether a value has the shape of a secret, whatever its key: when in doubt it has."""
-    if _CREDENTIALS.search(value) or _KNOWN_SHAPES.search(value):
+    if _CREDENTIALS.search(value) or _KNOWN_SHAPES.search(value) or ("=" in value and _has_token(value)):
         return True
     return any(_dense(chunk) for chunk in re.split(r"[^A-Za-z0-9+=]+", value))
 
@@ -59,7 +82,7 @@ def shown(key: str, value: str) -> str:
     """A value as a message may say it: quoted, cut after 40 characters; ``***`` where it may be a secret."""
     if not value:
         return "nothing"
-    named = not _SECRET_WORDS.isdisjoint(_words(key))
+    named = is_secret_key(key) or _speaks_of_secrets(key)
     harmless = _is_plain(key, value, named=named)
     if not harmless and (named or looks_secret(value) or closes_early(value)):
         return MASK
@@ -67,15 +90,15 @@ def shown(key: str, value: str) -> str:
 
 
 def measures(key: str) -> bool:
-    """Whether a key's name says that its number measures something: of a secret, only how long it is or lasts."""
+    """Whether a name says that its number measures something; of a secret, only how long it is or lasts."""
     words = _words(key)
-    if _SECRET_WORDS.isdisjoint(words):
-        return not _MEASURES.isdisjoint(words)
-    return words[-1] in _LASTING
+    if _speaks_of_secrets(key):
+        return words[-1] in _LASTING
+    return not _MEASURES.isdisjoint(words)
 
 
 def _is_plain(key: str, value: str, *, named: bool) -> bool:
-    """Whether a value is a switch or a number that is no secret; ``named`` is whether the key speaks of one."""
+    """Whether a value is a switch, or a number that is no secret; ``named``: the key speaks of one."""
     if is_secret_key(key):
         return False
     number = _NUMBER.fullmatch(value) is not None
@@ -103,6 +126,21 @@ def may_differ(key: str, example: str, live: str) -> str | None:
     if not _HOST_WORDS.isdisjoint(_words(key)) or _other_host(example, live):
         return "host"
     return "path" if _ABSOLUTE.match(example) and _ABSOLUTE.match(live) else None
+
+
+def _is_secret_word(word: str) -> bool:
+    return word in _SECRET_WORDS or word in _PASS_WORDS or word.endswith(_SECRET_ENDS)
+
+
+def _speaks_of_secrets(key: str) -> bool:
+    """Whether some word of a key is a secret's, and the last one does not say that it is another thing."""
+    words = _words(key)
+    return words[-1] not in _ABOUT and key not in _NO_SECRETS and any(map(_is_secret_word, words))
+
+
+def _has_token(value: str) -> bool:
+    """Whether the query of a URL has a secret: ``?token=...``."""
+    return any(name.lower() in ("sig", "code") or is_secret_key(name) for name in re.findall(_QUERY, value))
 
 
 def _words(key: str) -> list[str]:
