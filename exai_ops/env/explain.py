@@ -11,9 +11,10 @@ from typing import Any, Final
 from exai_ops.compose.model import Place, Project, Service
 from exai_ops.env.document import parse
 from exai_ops.env.effective import Candidate, Readers, candidates, readings_of
-from exai_ops.env.lines import has_tail
+from exai_ops.env.lines import has_tail, whole
+from exai_ops.env.masking import Mask
 from exai_ops.env.model import Reading
-from exai_ops.env.shown import MASK, is_secret_key, shown
+from exai_ops.env.shown import MASK, is_secret_key, may_name, shown
 
 _NAMES: Final = re.compile(r"\$\$|\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 _KEEPS_SHELL: Final = ("python-dotenv", "node")  # they leave alone what the process has already
@@ -117,7 +118,8 @@ def explain(
     names = set() if any(_says(row) for row in rows) else _known(sources)
     known = not names or key in names
     near = [] if known else difflib.get_close_matches(key, sorted(names), n=1, cutoff=0.6)
-    secret = getattr(variable, "kind", "") == "secret" or is_secret_key(key) or _is_broken(key, sources)
+    told = getattr(variable, "kind", "") == "secret" or is_secret_key(key) or _is_broken(key, sources)
+    secret = told or _holds_another(key, rows, sources)
     return Explanation(
         key=key, secret=secret, rows=tuple(rows), known=known, nearest=near[0] if near else None
     )
@@ -129,6 +131,22 @@ def _is_broken(key: str, sources: Sources) -> bool:
     used = [data for _, data in sources.files]
     used += [file.data for service in services for file in service.env_files if file.data is not None]
     return any(has_tail(a) for data in dict.fromkeys(used) for a in parse(data).all_of(key))
+
+
+def _holds_another(key: str, rows: Sequence[Row], sources: Sources) -> bool:
+    """Whether a value of the key holds the secret of another one."""
+    documents = [parse(data) for _, data in sources.files]
+    mask = Mask(*documents, environ=sources.environ)
+    for service in sources.project.services.values() if sources.project else ():
+        documents += [parse(file.data) for file in service.env_files if file.data is not None]
+        for variable in service.environment:
+            mask.learn(variable.key, variable.value or "")
+            mask.learn(variable.key, variable.written or "")
+    own = [whole(a) for document in documents for a in document.all_of(key)]
+    for document in documents:
+        for a in document.assignments:
+            mask.learn(a.key, whole(a))
+    return any(mask.holds(value) for value in (*own, *(row.value or "" for row in rows)))
 
 
 # --- ${KEY} ------------------------------------------------------------------------------------
@@ -167,11 +185,11 @@ def _in_service(project: Project, service: Service, key: str, sources: Sources) 
         source="environment" if winner.kind == "bare" else winner.kind,
         place=winner.place,
         over=tuple(loser.place for loser in found[1:]),
-        why=(*_why(project, winner, found[1:]), *notes),
+        why=(*_why(project, key, winner, found[1:]), *notes),
     )
 
 
-def _why(project: Project, winner: Candidate, losers: Sequence[Candidate]) -> Iterator[str]:
+def _why(project: Project, key: str, winner: Candidate, losers: Sequence[Candidate]) -> Iterator[str]:
     kinds = {loser.kind for loser in losers}
     if winner.kind == "bare":
         yield from _why_bare(winner, losing=bool(losers))
@@ -181,7 +199,7 @@ def _why(project: Project, winner: Candidate, losers: Sequence[Candidate]) -> It
         yield "a later env_file wins over an earlier one"
     if winner.value == "":
         yield f"an empty value in {winner.kind} still sets it"
-    yield from _references(project, winner)
+    yield from _references(project, winner, secret=is_secret_key(key))
 
 
 def _why_bare(winner: Candidate, *, losing: bool) -> Iterator[str]:
@@ -193,14 +211,16 @@ def _why_bare(winner: Candidate, *, losing: bool) -> Iterator[str]:
         yield "a key without a value in environment takes that of the shell, then of .env or --env-file"
 
 
-def _references(project: Project, winner: Candidate) -> Iterator[str]:
+def _references(project: Project, winner: Candidate, *, secret: bool) -> Iterator[str]:
     """Where each ``${X}`` of a value in the compose file got its value."""
     for name in dict.fromkeys(_NAMES.findall(winner.written or "")):
         if name:
             source = project.sources.get(name)
             place = source.where if source else None
             where = f"{place.file}:{place.line}" if place else source.kind if source else "nowhere"
-            yield f"${{{name}}} here comes from {where}"
+            named = source is not None or may_name(name, winner.written or "", secret=secret)
+            told = f"${{{name}}} here" if named else "what a $ here names"
+            yield f"{told} comes from {where}"
 
 
 def _missing_files(service: Service) -> Iterator[str]:

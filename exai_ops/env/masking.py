@@ -63,16 +63,16 @@ class Mask:
 
     def __init__(self, *documents: Document, environ: Mapping[str, str] | None = None) -> None:
         self._by_prefix: dict[str, list[str]] = {}
+        self._sorted = True  # the longest first
         self._keys = frozenset(key for document in documents for key in document.index)
         pairs = [
             (a.key, v) for document in documents for a in document.assignments for v in (a.value, whole(a))
         ]
         for key, value in [*pairs, *(environ or {}).items()]:
-            self._learn(key, value)
-        for secrets in self._by_prefix.values():
-            secrets.sort(key=len, reverse=True)
+            self.learn(key, value)
 
-    def _learn(self, key: str, value: str) -> None:
+    def learn(self, key: str, value: str) -> None:
+        """Take in the value of a key, if it may be a secret."""
         if not hidden(key, value):
             return
         for secret in set(_forms(value)):
@@ -80,6 +80,7 @@ class Mask:
                 known = self._by_prefix.setdefault(secret[:_PREFIX], [])
                 if secret not in known:
                     known.append(secret)
+                    self._sorted = False
 
     def is_piece(self, key: str) -> bool:
         """Whether a key of a reading is none of the documents': what a value that is broken in two left."""
@@ -109,6 +110,10 @@ class Mask:
         return "".join([*parts, text[done:]]) if parts else text
 
     def _places(self, text: str) -> Iterator[tuple[int, int]]:
+        if not self._sorted:
+            for secrets in self._by_prefix.values():
+                secrets.sort(key=len, reverse=True)
+            self._sorted = True
         at = 0
         while at < len(text):
             known = self._by_prefix.get(text[at : at + _PREFIX], ())

@@ -35,13 +35,14 @@ _ABOUT: Final = frozenset({
 _QUERY: Final = r"[?&;#]([A-Za-z][A-Za-z0-9_.-]*)=[^&\s#]"  # compiled when first tried
 _MEASURES: Final = frozenset({
     "TIMEOUT", "SEC", "SECS", "SECOND", "SECONDS", "MS", "MINUTES", "HOURS", "DAYS", "INTERVAL", "TTL",
-    "DELAY", "BACKOFF", "PORT", "SIZE", "MAX", "MIN", "COUNT", "LIMIT", "LEN", "LENGTH", "BYTES", "KB", "MB", "GB",
-    "CAPACITY", "RATE", "THRESHOLD", "WINDOW", "RETRIES", "RETRY", "INFLIGHT", "CONCURRENT", "PARALLEL",
+    "DELAY", "BACKOFF", "PORT", "SIZE", "MAX", "MIN", "COUNT", "LIMIT", "LEN", "LENGTH", "BYTES", "KB", "MB",
+    "GB", "CAPACITY", "RATE", "THRESHOLD", "WINDOW", "RETRIES", "RETRY", "INFLIGHT", "CONCURRENT", "PARALLEL",
     "WORKERS", "CONNECTIONS", "TOKENS",
 })  # fmt: skip
 _LASTING: Final = frozenset({
     "TIMEOUT", "SEC", "SECS", "SECOND", "SECONDS", "MS", "MINUTES", "HOURS", "DAYS", "INTERVAL", "TTL",
-    "DELAY", "EXPIRY", "EXPIRE", "EXPIRES", "AGE", "LEN", "LENGTH", "SIZE", "BYTES", "PORT", "RETRIES", "LIMIT",
+    "DELAY", "EXPIRY", "EXPIRE", "EXPIRES", "AGE", "LEN", "LENGTH", "SIZE", "BYTES", "PORT", "RETRIES",
+    "LIMIT",
 })  # fmt: skip
 """What a number may measure about a secret."""
 _HOST_WORDS: Final = frozenset({
@@ -108,6 +109,18 @@ def _is_plain(key: str, value: str, *, named: bool) -> bool:
 def closes_early(value: str) -> bool:
     """Whether a value begins with a quote that ends before it does: who reads less sees a piece of it."""
     return value[:1] in ("'", '"', "`") and value.find(value[0], 1) not in (-1, len(value) - 1)
+
+
+def may_name(name: str, text: str, *, secret: bool) -> bool:
+    """Whether what a ``$name`` in a text refers to may be named; ``secret``: the text may be one.
+
+    A password that holds a dollar looks like a reference: one that is glued to other letters or digits, or
+    has neither braces nor the shape of a variable's name, is taken for a piece of it.
+    """
+    found = re.search(rf"(?<![A-Za-z0-9])\$(\{{?){name}(?![A-Za-z0-9_])(?!\}}[A-Za-z0-9])", text)
+    if found is None:
+        return False
+    return bool(found[1]) or (name.isupper() and not secret)
 
 
 def said(text: str) -> str:

@@ -31,13 +31,24 @@ def without_strays(nodes: Sequence[Node]) -> Iterator[Node]:
             yield node
             continue
         bare = not node.separator
-        if (bare and (behind or broken)) or (opened and re.fullmatch(_PLAUSIBLE, node.key) is None):
+        if (
+            (bare and (behind or broken))
+            or (behind and _ends_base64(node))
+            or (opened and re.fullmatch(_PLAUSIBLE, node.key) is None)
+        ):
             problem = BARE if bare and re.fullmatch(_NAME, node.key) else REST
             yield Unparsable(raw=node.raw, line=node.line, problem=problem)
             behind = True
         else:
             behind = _holds_secret(node)
             yield node
+
+
+def _ends_base64(node: Assignment) -> bool:
+    """Whether a line may be the end of a text in base64: ``Zx9w8Qk==``."""
+    if re.fullmatch(r"[A-Za-z0-9+/]+={1,2}", node.raw.strip()) is None:
+        return False
+    return node.value == "=" or not (node.key.isupper() or node.key.islower())
 
 
 def _holds_secret(node: Assignment) -> bool:

@@ -9,7 +9,7 @@ from typing import Final
 from exai_ops.compose.model import EnvFile, Interpolation, Place, Project, Service, Source
 from exai_ops.env.effective import Candidate, FileReading, readings_of, value_of
 from exai_ops.env.rules.table import Context
-from exai_ops.env.shown import is_secret_key
+from exai_ops.env.shown import MASK, is_secret_key, may_name
 from exai_ops.env.weak import MAKE_ONE, is_chosen
 from exai_ops.findings import Finding, Location, Status
 
@@ -99,6 +99,10 @@ def _each_once(references: Iterable[Interpolation]) -> Iterable[Interpolation]:
 
 def _unresolved(context: Context, project: Project, reference: Interpolation, *, required: bool) -> Finding:
     name, file = reference.name, _file_with(context, project, reference)
+    if not reference.found and not file and not _may_name(reference):
+        message = "a $ here begins the name of a variable that nothing sets, so it is empty"
+        hint = "write $$ for a $ that is meant as it is"
+        return Finding("CMP002", Status.ERROR, message, hint, at(reference.place, MASK))
     if reference.found:
         message, hint = _empty(name, project.sources.get(name))
     elif file:
@@ -111,6 +115,26 @@ def _unresolved(context: Context, project: Project, reference: Interpolation, *,
     serious = required or file is not None or is_secret_key(name)
     status = Status.ERROR if serious else Status.WARNING
     return Finding("CMP002", status, message, hint, at(reference.place, name))
+
+
+_NO_SECRETS_IN: Final = (
+    "image",
+    "ports",
+    "volumes",
+    "build",
+    "container_name",
+    "hostname",
+    "labels",
+    "networks",
+)
+
+
+def _may_name(reference: Interpolation) -> bool:
+    """Whether a finding may say the name: it may be a piece of a password that has a $ in it."""
+    first, _, rest = reference.path.partition(".")
+    if first in _NO_SECRETS_IN:
+        return True
+    return may_name(reference.name, reference.written, secret=is_secret_key(rest))
 
 
 def _empty(name: str, source: Source | None) -> tuple[str, str]:

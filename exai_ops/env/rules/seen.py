@@ -6,16 +6,16 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from exai_ops.env.lines import has_tail
+from exai_ops.env.lines import has_tail, whole
 from exai_ops.env.model import Assignment, Document, Reading, Unparsable
 from exai_ops.env.rules.between import at
-from exai_ops.env.rules.reading import groups, readings
+from exai_ops.env.rules.reading import groups, readings, seen
 from exai_ops.env.rules.table import Context, Rule
-from exai_ops.env.shown import MASK, shown
+from exai_ops.env.shown import MASK, may_name
 from exai_ops.findings import Finding, Location, Status
 
 _BRACED: Final = re.compile(r"\$\{")
-_REFERENCE: Final = re.compile(r"\$(\{?)([A-Za-z_][A-Za-z0-9_]*)")
+_REFERENCE: Final = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 
 
 def comment_as_value(context: Context) -> Iterator[Finding]:
@@ -43,8 +43,9 @@ def undefined(context: Context) -> Iterator[Finding]:
         for need, who in readers.items():
             if need not in users:  # a bare key, which ENV116 names, or what stands behind a closing quote
                 continue
-            a, braced = users[need]
-            told = need if braced or shown(a.key, a.value) != MASK else "a variable"
+            a = users[need]
+            secret = seen(context, a.key, a.value) == MASK
+            told = need if not secret or may_name(need, a.value, secret=True) else "a variable"
             message = f"{a.key} refers to {told}, which nothing sets for {' and '.join(who)}"
             set_it = (
                 f"add {need}=... above, or a default: ${{{need}:-...}}" if told == need else "set it above"
@@ -83,7 +84,7 @@ def readers_differ(context: Context) -> Iterator[Finding]:
             line = next((r.lines[key] for r in by_reader.values() if key in r.lines), None)
             a = _assignment(document, key, line)
             if len(set(values.values())) > 1 and a is not None and not _has_own_rule(document, a):
-                message = f"{key} is {_views(key, values)}"
+                message = f"{key} is {_views(context, a, values)}"
                 yield Finding("ENV112", Status.WARNING, message, _cure(a), at(document, a))
 
 
@@ -129,26 +130,27 @@ def _assignment(document: Document, key: str, line: int | None) -> Assignment | 
     return next((a for a in found if a.line == line), found[-1] if found else None)
 
 
-def _users(document: Document) -> dict[str, tuple[Assignment, bool]]:
-    """The first assignment that refers to each name, and whether in braces: ``pa$sword`` names none."""
-    users: dict[str, tuple[Assignment, bool]] = {}
+def _users(document: Document) -> dict[str, Assignment]:
+    """The first assignment that refers to each name."""
+    users: dict[str, Assignment] = {}
     for assignment in document.assignments:
         if "$" in assignment.value:
-            for brace, name in _REFERENCE.findall(assignment.value):
-                users.setdefault(name, (assignment, bool(brace)))
+            for name in _REFERENCE.findall(assignment.value):
+                users.setdefault(name, assignment)
     return users
 
 
-def _views(key: str, values: Mapping[str, str | None]) -> str:
+def _views(context: Context, a: Assignment, values: Mapping[str, str | None]) -> str:
     """Who sees what; secrets are told apart without being shown."""
     parts = []
     masked = 0
+    holds = seen(context, a.key, whole(a)) == MASK
     for value, names in groups(values).items():
-        seen = "unset" if value is None else shown(key, value)
-        if seen == MASK:
+        said = "unset" if value is None else MASK if value and holds else seen(context, a.key, value)
+        if said == MASK:
             masked += 1
-            seen = "another value that is masked" if masked > 1 else "a value that is masked"
-        parts.append(f"{seen} for {' and '.join(names)}")
+            said = "another value that is masked" if masked > 1 else "a value that is masked"
+        parts.append(f"{said} for {' and '.join(names)}")
     return ", ".join(parts)
 
 
