@@ -53,7 +53,7 @@ def compare(first: Document, second: Document, mask: Mask) -> list[Difference]:
     """
     both = [key for key in second.index if key in first.index]
     found = [*_one_sided(first, second, mask), *_changed(first, second, both, mask)]
-    found += [*_moved(first, second, both), *_comments(first, second, both)]
+    found += [*_moved(first, second, both, mask), *_comments(first, second, both)]
     return sorted(found, key=_place)
 
 
@@ -133,14 +133,14 @@ def _changed(first: Document, second: Document, both: Sequence[str], mask: Mask)
             yield Difference(kind="changed", key=key, detail="; ".join(details), **lines)
 
 
-def _moved(first: Document, second: Document, both: Sequence[str]) -> Iterator[Difference]:
+def _moved(first: Document, second: Document, both: Sequence[str], mask: Mask) -> Iterator[Difference]:
     """Keys in another section, and the fewest keys that explain the order of the others."""
     same = counterparts(first, second)
     stayed = []
     for key in both:
         old, new = first.index[key][-1], second.index[key][-1]
         if same.get(old.section, old.section) != new.section:
-            detail = f"from {_section(old)} to {_section(new)}"
+            detail = f"from {_section(old, mask)} to {_section(new, mask)}"
             yield Difference(kind="moved", key=key, before=old.line, after=new.line, detail=detail)
         else:
             stayed.append(key)
@@ -192,8 +192,8 @@ def _times(count: int) -> str:
     return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
-def _section(assignment: Assignment) -> str:
-    return "no section" if assignment.section is None else repr(assignment.section)
+def _section(assignment: Assignment, mask: Mask) -> str:
+    return "no section" if assignment.section is None else repr(mask.comment(assignment.section))
 
 
 def _below(order: Sequence[str], place: int) -> str:

@@ -94,15 +94,18 @@ class Mask:
 
     def holds(self, text: str) -> bool:
         """Whether a secret of the documents stands in a text."""
-        return self._without(text) != text
+        return self.without(text) != text
 
     def comment(self, text: str) -> str:
         """A comment as it may be copied: secrets of the documents, and what looks like one, masked."""
-        text = re.sub(_PROJECT, MASK, self._without(text))
-        text = re.sub(_NAMED, _masked_name, text)
+        from exai_ops.env.spoken import masked
+
+        text = re.sub(_PROJECT, MASK, self.without(text))
+        text = masked(re.sub(_NAMED, _masked_name, text))
         return "".join(_masked_word(word) for word in re.split(_SPLIT, text))
 
-    def _without(self, text: str) -> str:
+    def without(self, text: str) -> str:
+        """A text without the secrets of the documents."""
         parts, done = [], 0
         for start, end in self._places(text):
             parts += [text[done:start], MASK]

@@ -125,7 +125,9 @@ def may_name(name: str, text: str, *, secret: bool) -> bool:
 
 def said(text: str) -> str:
     """A comment or a title as a message may say it: words that look like secrets masked, cut at 60."""
-    words = (MASK if looks_secret(word) else word for word in text.split())
+    from exai_ops.env.spoken import masked
+
+    words = (MASK if looks_secret(word) else word for word in masked(text).split())
     whole = " ".join(words)
     return whole if len(whole) <= 60 else whole[:57] + "..."
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from exai_ops.env.model import Document, Reading
 from exai_ops.env.readers import READERS, plain
 from exai_ops.env.rules.table import Context
-from exai_ops.env.shown import MASK, shown
+from exai_ops.env.shown import MASK, said, shown
 
 if TYPE_CHECKING:
     from exai_ops.env.masking import Mask
@@ -35,6 +35,11 @@ def seen(context: Context, key: str, value: str) -> str:
     """A value as a finding may say it: ``***`` where it is a secret, or holds one of another key."""
     text = shown(key, value)
     return MASK if len(value) >= 4 and text != MASK and mask_of(context).holds(value) else text
+
+
+def worded(context: Context, text: str) -> str:
+    """A comment or a title as a finding may say it: without what looks like a secret, or is one."""
+    return said(mask_of(context).without(text))
 
 
 def mask_of(context: Context) -> Mask:
