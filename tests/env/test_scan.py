@@ -262,6 +262,7 @@ def test_baseline(repository: Callable[..., str], capsys: pytest.CaptureFixture[
     repository(_dot_env=f"API_KEY={value}\n")
     assert main(["env", "scan", "--baseline", "base.json", "--write-baseline"]) == 0
     assert value[:6] not in Path("base.json").read_text()
+    assert capsys.readouterr().err == "exai: base.json: written, with 1 finding\n"
     assert scan(capsys, "--baseline", "base.json") == (0, [])
     repository(_dot_env="A=1\n")
     assert [line.split()[2] for line in scan(capsys, "--baseline", "base.json")[1]] == ["ENV092"]

@@ -37,6 +37,7 @@ def scan(
     ] = False,
 ) -> None:
     """Find secrets in the files that git tracks: names, files, lines and commits, never values."""
+    from exai_ops.commands.env.checking import keep
     from exai_ops.env import baseline as kept
     from exai_ops.render import renderer
 
@@ -47,7 +48,7 @@ def scan(
     old = None if base is None or write_baseline else kept.read(base)
     found = _judge(paths or [], history, timeout)
     if write_baseline and base is not None:
-        kept.write(base, found)
+        keep(base, found)
         raise typer.Exit(0)
     if old is not None:
         found = kept.apply(found, old, str(base), judged=_judged(history))
