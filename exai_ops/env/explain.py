@@ -275,9 +275,9 @@ def _known(sources: Sources) -> set[str]:
     names = set(sources.variables)
     for _, data in sources.files:
         for name in sources.use:
-            names |= set(sources.readers[name](data, sources.environ).values)
+            names |= sources.readers[name](data, sources.environ).values.keys() & parse(data).index.keys()
     for service in sources.project.services.values() if sources.project else ():
         names |= {variable.key for variable in service.environment}
         for entry in readings_of(sources.project, service, sources.readers) if sources.project else ():
-            names |= set(entry.reading.values)
+            names |= entry.reading.values.keys() & parse(entry.file.data or b"").index.keys()
     return names

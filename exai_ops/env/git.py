@@ -47,17 +47,33 @@ class Added(NamedTuple):
     text: str
 
 
-def tracked_files(paths: Sequence[str] = ()) -> list[str]:
+def tracked_files(paths: Sequence[str] = (), *, once: bool = False) -> list[str]:
     """Paths of the files that git tracks here or at ``paths``, relative to the current folder, in order.
 
-    Raises CouldNotLook when there is no repository, or it tracks nothing there.
+    Raises CouldNotLook when there is no repository, or it tracks nothing at one of the paths; with ``once``,
+    when it never did.
     """
-    done = _run("ls-files", "-z", "--", *paths, timeout_s=_LIST_S)
-    found = sorted({os.fsdecode(name) for name in done.split(b"\0") if name})
-    if not found:
-        where = f" at {', '.join(paths)}" if paths else " here"
-        raise CouldNotLook(f"git tracks nothing{where}", hint="name files or folders that git tracks")
+    found = _listed(paths)
+    strange = [path for path in _without(found, paths) if not (once and count_commits([path]))]
+    if strange or not (found or (once and count_commits())):
+        where = f"at {', '.join(strange)}" if strange else "here"
+        verb = "never tracked anything" if once else "tracks nothing"
+        raise CouldNotLook(f"git {verb} {where}", hint="name files or folders that git tracks")
     return found
+
+
+def _without(found: Sequence[str], paths: Sequence[str]) -> list[str]:
+    """The paths at which none of the files stands; git is asked about those that are written unusually."""
+    above = set(found)
+    for name in found:
+        while name := name.rpartition("/")[0]:
+            above.add(name)
+    return [path for path in paths if path not in above and not _listed([path])]
+
+
+def _listed(paths: Sequence[str]) -> list[str]:
+    done = _run("ls-files", "-z", "--", *paths, timeout_s=_LIST_S)
+    return sorted({os.fsdecode(name) for name in done.split(b"\0") if name})
 
 
 def count_commits(paths: Sequence[str] = ()) -> int:

@@ -42,6 +42,13 @@ URL: Final = Shape(
     ("://",),
     r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://[^\s:/@\"'`<>]*:(?P<value>[^\s@/\"'`<>]+)@[A-Za-z0-9\[]",
 )
+BEARER: Final = Shape(
+    "a token of an Authorization header",
+    ("earer ", "EARER ", "uthorization", "UTHORIZATION"),
+    r"(?i:\bbearer[ \t]+|\bauthorization[\"']?[ \t]*[:=,]"
+    r"[ \t]*[a-z]{0,2}[\"'`]?(?:basic|token|api-?key)[ \t]+)"
+    r"(?P<value>[A-Za-z0-9._~+/=-]{16,})",
+)
 SHAPES: Final = (
     JWT,
     API_KEY,
@@ -64,6 +71,7 @@ SHAPES: Final = (
     _token(
         "a secret key of Supabase", ("sb_secret_", "sbp_"), r"sb_secret_[A-Za-z0-9_-]{20,}|sbp_[a-f0-9]{40}"
     ),
+    BEARER,  # the last: what a token is by its own shape says more
 )
 MARKS: Final = tuple(mark for shape in SHAPES for mark in shape.marks)
 _HOSTS: Final = (

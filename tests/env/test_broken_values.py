@@ -20,6 +20,7 @@ FILES = {
     "an apostrophe": "A=1\nDB_PASSWORD='kestrel's-sunny7Qk\nB=2\n",
     "text behind a quote": 'DB_PASSWORD="Zk3vN8qL"mHc9Yd4F\nB=2\n',
     "of a key like any other": 'K="Zk3vN8qL"mHc9Yd4F\n',
+    "a name behind a quote": "K='kestrel'meadow=1\n",
     "an assignment behind a quote": "K='kestrel's=meadow\n",
     "a hash behind a quote": "K='kestrel's#meadow\nL='kestrel's #1\n",
     "the next line": "DB_PASSWORD=kestrel\nmeadow\nRIVERBANK\nB=2\n",
@@ -54,7 +55,7 @@ def test_no_piece_comes_out(folder: Path, capsys: pytest.CaptureFixture[str], na
     for reader in ("python-dotenv", "compose", "node", "bash", "systemd"):
         main(["env", "diff", "old.env", ".env", "--reader", reader])
     main(["env", "diff", "old.env", ".env"])
-    for key in ("K", "DB_PASSWORD"):
+    for key in ("K", "DB_PASSWORD", "s-sunny7", "sunny7", "riverban", "meado"):
         main(["env", "explain", key])
         main(["env", "explain", key, "--format", "json"])
     main(["env", "sync", "--dry-run"])
@@ -102,6 +103,10 @@ def test_other_files_are_as_they_were(text: str) -> None:
     assert not [node for node in parse(text.encode()).nodes if isinstance(node, Unparsable)]
     for code in ("ENV106", "ENV107", "ENV109"):
         assert found(RULES, code, context(live=text)) == []
+
+
+def test_backticks_are_part_of_the_value() -> None:
+    assert found(RULES, "ENV107", context(live="A=`x`y\n")) == []
 
 
 def test_a_shell_joins_what_others_split() -> None:

@@ -77,7 +77,7 @@ def unparsable(context: Context) -> Iterator[Finding]:
         return
     for document in context.documents():
         for a in document.assignments:
-            if a.quote and has_tail(a):
+            if a.quote in ("'", '"') and has_tail(a):  # ` is no quote to those two
                 message = (
                     f"{key_shown(a.key)} has more behind its closing quote ({a.quote}), which is not shown"
                 )
