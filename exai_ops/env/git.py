@@ -18,10 +18,10 @@ from exai_ops.errors import CouldNotLook
 from exai_ops.settings import shell
 
 QUIET: Final = (
-    "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", "--literal-pathspecs", "--no-pager",
+    "-c", "log.showRoot=true", "-c", "i18n.logOutputEncoding=UTF-8", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", "--literal-pathspecs", "--no-pager",
 )  # fmt: skip
 _LOG: Final = (
-    "log", "--all", "--reverse", "--patch", "--cc", "--unified=0", "--no-color", "--no-ext-diff",
+    "log", "--all", "--reverse", "--patch", "--text", "--cc", "--unified=0", "--no-color", "--no-ext-diff",
     "--no-textconv", "--no-renames", "--no-notes", "--no-show-signature", "--relative", "--src-prefix=a/",
     "--dst-prefix=b/", "--format=%x00%H",
 )  # fmt: skip
@@ -79,6 +79,11 @@ def _listed(paths: Sequence[str]) -> list[str]:
 def count_commits(paths: Sequence[str] = ()) -> int:
     """How many commits touch ``paths``, or how many there are."""
     return int(_run("rev-list", "--all", "--count", "--", *paths, timeout_s=_LIST_S) or 0)
+
+
+def is_cut() -> bool:
+    """Whether the repository is a shallow clone, without the older part of its history."""
+    return _run("rev-parse", "--is-shallow-repository", timeout_s=_LIST_S).strip() == b"true"
 
 
 @contextmanager

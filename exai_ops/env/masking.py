@@ -14,7 +14,7 @@ from exai_ops.env.shown import MASK, closes_early, is_secret_key, looks_secret, 
 _PREFIX: Final = 4  # shorter values are too common to be searched for in prose
 # Patterns are text, which ``re`` compiles when it is first tried: a check needs none of them.
 _WORDLIKE: Final = r"(?i)[+-]?[0-9.]{1,5}|true|false|none|null"
-_USERINFO: Final = r"//(?:[^/\s:@]*:)?([^/\s]+)@"
+_USERINFO: Final = r"//(?:[^/\s:@]*:)?([^/\s]+)@|//[^/\s:@]*:(?![0-9]{1,5}/)([^\s@]+)@"
 _NAMED: Final = r"([A-Za-z][A-Za-z0-9_.-]*)(\s*[=:]\s*)([^\s'\"`]+|['\"`][^'\"`]*['\"`]?)"
 _PROJECT: Final = r"\b[a-z]{20}(?=\.supabase\.)"
 _SPLIT: Final = r"(\s+)"
@@ -134,8 +134,8 @@ def _forms(value: str) -> Iterable[str]:
     if closes_early(value):
         yield from value.split(value[0])
     for match in re.finditer(_USERINFO, value):
-        yield match[1]
-        yield unquote(match[1])
+        yield match[1] or match[2]
+        yield unquote(match[1] or match[2])
 
 
 def _masked_name(match: re.Match[str]) -> str:

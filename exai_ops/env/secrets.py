@@ -58,8 +58,8 @@ _BARE: Final = (
 _BEFORE: Final = r"([A-Za-z_][A-Za-z0-9_.-]*)[\"']?\]?\s*(?:=|:|:=|=>)\s*[\"'`]?$"
 _DOTENV: Final = r"\s*(?:export\s+)?(?P<key>[A-Za-z_][A-Za-z0-9_.-]*)\s*[=:]\s*(?P<value>.*)"
 WORDS: Final = (
-    "key", "token", "secret", "pass", "pwd", "credential", "auth", "jwt", "salt", "cookie", "signature",
-    "webhook", "dsn", "private", "_pw", "dbpw", "_pin", "psk", "_sk", "bearer", "unseal", "mnemonic", "seed",
+    "key", "token", "secret", "pass", "pwd", "cred", "_pat", "auth", "jwt", "salt", "cookie", "signature",
+    "webhook", "dsn", "private", "_pw", "dbpw", "pin", "psk", "_sk", "bearer", "unseal", "mnemonic", "seed",
     "phrase", "recovery", "backup",
 )  # fmt: skip
 """One of them is in every name of a secret, in lower case."""

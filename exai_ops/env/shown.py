@@ -10,7 +10,7 @@ _LONGEST: Final = 40
 _SECRET_WORDS: Final = frozenset({
     "KEY", "KEYS", "APIKEY", "TOKEN", "SECRET", "SECRETS", "PASSWORD", "PASSWD", "PASSPHRASE", "PASS", "PWD",
     "CREDENTIAL", "CREDENTIALS", "DSN", "PRIVATE", "AUTH", "JWT", "SALT", "COOKIE", "SIGNATURE", "WEBHOOK",
-    "PW", "PIN", "PSK", "SK", "BEARER", "UNSEAL", "MNEMONIC", "PASSCODE", "PASSKEY",
+    "PW", "PIN", "PSK", "SK", "BEARER", "UNSEAL", "MNEMONIC", "PASSCODE", "PASSKEY", "PAT", "CREDS",
 })  # fmt: skip
 _SECRET_ENDS: Final = (
     "PASSWORD", "PASSWORDS", "PASSWD", "PASSPHRASE", "SECRET", "SECRETS", "TOKEN", "CREDENTIALS", "APIKEY",
@@ -25,9 +25,19 @@ _SECRET_PAIRS: Final = frozenset({
     ("OTP", "SEED"), ("TOTP", "SEED"), ("HOTP", "SEED"), ("MFA", "SEED"), ("WALLET", "SEED"),
     ("RECOVERY", "PHRASE"), ("SEED", "PHRASE"), ("SECRET", "PHRASE"), ("BACKUP", "PHRASE"),
     ("RECOVERY", "CODE"), ("RECOVERY", "CODES"), ("BACKUP", "CODES"),
+    ("API", "TOKENS"), ("ACCESS", "TOKENS"), ("AUTH", "TOKENS"), ("BEARER", "TOKENS"), ("BOT", "TOKENS"),
+    ("REFRESH", "TOKENS"), ("SESSION", "TOKENS"), ("USER", "TOKENS"), ("SERVICE", "TOKENS"),
 })  # fmt: skip
 """Last two words of a name, of which neither says enough alone."""
 _NO_SECRETS: Final = frozenset({"GPIO_PIN", "LED_PIN"})
+_WHICH: Final = frozenset({
+    "PROD", "PRODUCTION", "DEV", "DEVELOPMENT", "STAGING", "STAGE", "TEST", "QA", "UAT", "LIVE", "SANDBOX",
+    "NEW", "OLD", "PRIMARY", "SECONDARY", "CURRENT", "PREVIOUS", "NEXT", "LOCAL", "DEFAULT", "FALLBACK",
+    "BASE", "VALUE", "MAIN", "RO", "RW", "V", "",
+})  # fmt: skip
+"""Last words that only say which one it is: DB_PASSWORD_PROD, SECRET_KEY_BASE."""
+_SOFT: Final = frozenset({"PRIVATE", "AUTH", "JWT", "COOKIE", "SIGNATURE", "WEBHOOK", "DSN", "SALT"})
+"""Words of secrets that, with another behind them, are mostly about settings: AUTH_LOCAL."""
 _ABOUT: Final = frozenset({
     "ALGORITHM", "ALGORITHMS", "ALG", "HEADER", "HEADERS", "ISSUER", "AUDIENCE", "TTL", "TYPE", "SCHEME",
 })  # fmt: skip
@@ -50,7 +60,14 @@ _HOST_WORDS: Final = frozenset({
 })  # fmt: skip
 _SWITCHES: Final = frozenset({"true", "false", "yes", "no", "on", "off"})
 _NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
-_CREDENTIALS: Final = re.compile(r"//[^/\s]*@")
+_CREDENTIALS: Final = re.compile(r"//[^/\s]*@|//[^/\s:@]*:(?![0-9]{1,5}/)[^\s@]+@")
+_INSIDE: Final = (  # compiled when first tried
+    r"(?i)(?:^|[^a-z])(?:[a-z0-9]+[_-])*(?:password|passwd|passphrase|pwd|pass|secret|requirepass|api[_-]?key"
+    r"|accountkey|sharedaccesskey|secretkey|accesskey|auth[_-]?token|access[_-]?token)\\?[\"']?\s*[=:]\s*"
+    r"\\?[\"']?(?![$<{]|[0-9]{1,5}(?:/|$))[^\s\"';,}]"
+    r"|(?:^|[\s\"'=:])(?!mailto:)[\w.+-]+:[^\s:/@]+@(?!sha(?:256|512):)[A-Za-z0-9]"
+    r"|^(?:amqps?|mysql|mariadb|postgres(?:ql)?|rediss?|mongodb|ftps?|smtps?|ldaps?):(?!//)[^/\s:@]+:\S"
+)
 _KNOWN_SHAPES: Final = re.compile(r"(?:^|[^A-Za-z])(?:sk-|eyJ|gh[opsu]_|xox[abp]-|AKIA|glpat-|-----BEGIN)")
 _PLACEHOLDER: Final = re.compile(
     r"your[\W_]|change[\W_]?me|replace[\W_]?(?:me|with|this)|placeholder|<[^<>]+>|x{4,}$|(?<![A-Za-z0-9])x{8,}(?![A-Za-z0-9])|\.\.\.$|\bexample\.(?:com|org|net)"
@@ -64,7 +81,16 @@ _ABSOLUTE: Final = re.compile(r"/|[A-Za-z]:[\\/]|\\\\|~/")
 def is_secret_key(key: str) -> bool:
     """Whether a key is named as that of a secret: its last word says so, or the last two."""
     words = _words(key)
-    return (_is_secret_word(words[-1]) and key not in _NO_SECRETS) or tuple(words[-2:]) in _SECRET_PAIRS
+    if key in _NO_SECRETS:
+        return False
+    if _is_secret_word(words[-1]) or tuple(words[-2:]) in _SECRET_PAIRS:
+        return True
+    last = len(words)
+    while last and words[last - 1].rstrip("0123456789") in _WHICH:
+        last -= 1
+    words = [word.rstrip("0123456789") for word in words[:last]]
+    named = bool(words) and words != ["KEY"] and words[-1] not in _SOFT and _is_secret_word(words[-1])
+    return named or tuple(words[-2:]) in _SECRET_PAIRS
 
 
 def is_placeholder(value: str) -> bool:
@@ -76,6 +102,13 @@ def looks_secret(value: str) -> bool:
     """Whether a value has the shape of a secret, whatever its key: when in doubt it has."""
     if _CREDENTIALS.search(value) or _KNOWN_SHAPES.search(value) or ("=" in value and _has_token(value)):
         return True
+    if ("=" in value or ":" in value) and re.search(_INSIDE, value):
+        return True
+    if " -" in value or value[:1] == "-":
+        from exai_ops.env.spoken import without_options
+
+        if without_options(value) != value:
+            return True
     return any(_dense(chunk) for chunk in re.split(r"[^A-Za-z0-9+=]+", value))
 
 

@@ -45,14 +45,19 @@ _VERSION: Final = r"(?i)v?[0-9]+(?:\.[0-9]+)+|[0-9]{1,3}(?:[a-z]{1,3}|%)?|[0-9]{
 
 def masked(text: str) -> str:
     """A comment or title without the secrets that it says."""
-    if " -" in text or text.startswith("-"):
-        text = re.sub(_OPTION, _masked_option, text)
-    parts = re.split(_PIECES, text)
+    parts = re.split(_PIECES, without_options(text))
     names = [part.strip(_EDGES + ":=#*-").lower() for part in parts]
     for at in range(len(parts)):
         if names[at] in _PASSWORDS or names[at] in _KEYS or _is_name(names[at]):
             _mask_behind(parts, names, at)
     return "".join(parts)
+
+
+def without_options(text: str) -> str:
+    """A text without the passwords that the options of commands in it give."""
+    if " -" in text or text.startswith("-"):
+        return re.sub(_OPTION, _masked_option, text)
+    return text
 
 
 def _is_name(word: str) -> bool:

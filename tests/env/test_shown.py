@@ -22,11 +22,14 @@ SECRETS = [
     "AUTHTOKEN", "ACCESSTOKEN", "CLIENTSECRET", "SSHPASS", "DBPWD", "DB_PW", "USERPASSWD",
     "ADMIN_PIN", "WIFI_PSK", "OTP_SEED", "TOTP_SEED", "BEARER", "STRIPE_SK", "VAULT_UNSEAL",
     "RECOVERY_PHRASE", "API_KEY", "apiKey", "db.password", "MYSQL_PWD", "clientSecret", "APIKEY",
+    "DB_PASSWORD2", "DB_PASSWD1", "USER_PASSWORDS", "API_TOKENS", "PASSCODE", "GITHUB_PAT", "AWSSECRETKEY",
+    "JWTSECRET", "ENCRYPTIONKEY", "PRIVATEKEY", "ADMINPASS", "HTPASSWD", "CREDS", "MNEMONIC", "SEED_PHRASE",
+    "PIN", "DB_PASSWORD_PROD", "SECRET_KEY_BASE", "CELERY_BROKER_PASSWORD1", "DB_PASS_OLD_2", "API_KEY_2",
 ]  # fmt: skip
 OTHERS = [
     "JWT_ALGORITHM", "API_KEY_HEADER", "MAX_TOKENS", "TOKENIZER", "MONKEY", "BYPASS", "COMPASS",
     "RANDOM_SEED", "GPIO_PIN", "PHRASE", "DISK", "TASK", "REGION", "KEYSPACE", "ERROR_CODE",
-    "SPINNER", "JWT_ISSUER", "TOKEN_TYPE",
+    "SPINNER", "JWT_ISSUER", "TOKEN_TYPE", "MAX_TOKENS_2", "OUTPUT_TOKENS", "PATTERN", "BASE", "V2", "TEST",
 ]  # fmt: skip
 
 
@@ -64,6 +67,36 @@ QUERIES = {
     "https://h/x?token=": False,
     "a=b": False,
 }
+
+
+SHAPES = {
+    "postgres://app:zq/slash99@db": True,
+    "Server=db;User Id=sa;Password=sunny;": True,
+    '{"password":"sunny"}': True,
+    '{\\"password\\":\\"sunny\\"}': True,
+    "host=db user=app password=sunny": True,
+    "-u admin:sunny": True,
+    "redis-server --requirepass sunny": True,
+    "mysql -uroot -pSunny24": True,
+    "amqp:app:sunny": True,
+    "app:sunny@mq:5672": True,
+    "http://auth:8080": False,
+    "http://secret:8080/x": False,
+    "http://h:8080/a@b": False,
+    "redis:7@sha256:abcd": False,
+    "registry:5000/x@sha256:abcd": False,
+    "mailto:a@b.c": False,
+    "git@github.com:a/b": False,
+    "password=$PW": False,
+    "-Xms1g -p 8080:80 -u 1000:1000": False,
+    "10.0.0.1:80,10.0.0.2:80": False,
+    "key:value": False,
+}
+
+
+@pytest.mark.parametrize(("value", "hidden"), SHAPES.items())
+def test_passwords_inside_of_values(value: str, hidden: bool) -> None:
+    assert shown("K", value) == (MASK if hidden else repr(value))
 
 
 @pytest.mark.parametrize(("value", "hidden"), QUERIES.items())

@@ -116,13 +116,16 @@ def _tracked(files: Sequence[str]) -> tuple[list[Spot], list[Finding], list[Supp
 
 def _history(paths: Sequence[str], max_s: float) -> tuple[dict[Known, tuple[str, Spot]], list[Finding]]:
     """The first commit and place of each secret that the history had, and why it was not read to its end."""
-    from exai_ops.env.git import count_commits, history
+    from exai_ops.env.git import count_commits, history, is_cut
     from exai_ops.env.rules.secrets import HISTORY
     from exai_ops.env.scan import MOST, in_history, known
 
     first: dict[Known, tuple[str, Spot]] = {}
     late: list[Finding] = []
     total = count_commits(paths)
+    if is_cut():
+        message = "the history is cut here: a shallow clone lacks the older commits"
+        late.append(Finding(HISTORY, Status.UNKNOWN, message, "git fetch --unshallow, then run it again"))
     try:
         with history(paths, max_s) as lines:
             for commit, spot in in_history(_told(lines, total)):
