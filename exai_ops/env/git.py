@@ -18,7 +18,8 @@ from exai_ops.errors import CouldNotLook
 from exai_ops.settings import shell
 
 QUIET: Final = (
-    "-c", "log.showRoot=true", "-c", "i18n.logOutputEncoding=UTF-8", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", "--literal-pathspecs", "--no-pager",
+    "-c", "log.showRoot=true", "-c", "i18n.logOutputEncoding=UTF-8", "-c", "core.fsmonitor=false",
+    "-c", "core.quotePath=false", "--literal-pathspecs", "--no-pager",
 )  # fmt: skip
 _LOG: Final = (
     "log", "--all", "--reverse", "--patch", "--text", "--cc", "--unified=0", "--no-color", "--no-ext-diff",
@@ -72,6 +73,8 @@ def _without(found: Sequence[str], paths: Sequence[str]) -> list[str]:
 
 
 def _listed(paths: Sequence[str]) -> list[str]:
+    if _run("rev-parse", "--is-bare-repository", timeout_s=_LIST_S).strip() == b"true":
+        return []
     done = _run("ls-files", "-z", "--", *paths, timeout_s=_LIST_S)
     return sorted({os.fsdecode(name) for name in done.split(b"\0") if name})
 

@@ -71,7 +71,7 @@ def in_history(lines: Iterable[Added]) -> Iterator[tuple[str, Spot]]:
     meant = _Meant()
     for added in lines:
         hidden = meant.hides(added)
-        if not may_hold(added.text):
+        if "\0" in added.text or not may_hold(added.text):  # of a file that is no text
             continue
         if added.file not in manners:
             manners[added.file] = manner_of(added.file)

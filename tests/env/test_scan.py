@@ -162,6 +162,63 @@ def test_history(repository: Callable[..., str], capsys: pytest.CaptureFixture[s
     ])  # fmt: skip
 
 
+HIDING = {
+    "an attribute": ("*.env -diff\n", ()),
+    "an attribute for binary files": ("* binary\n", ()),
+    "no first commit": ("", ("log.showRoot", "false")),
+    "an encoding": ("", ("i18n.logOutputEncoding", "UTF-16")),
+}
+
+
+@pytest.mark.parametrize(("attributes", "setting"), HIDING.values(), ids=HIDING)
+def test_nothing_that_a_repository_says_hides_its_history(
+    repository: Callable[..., str],
+    capsys: pytest.CaptureFixture[str],
+    attributes: str,
+    setting: tuple[str, ...],
+) -> None:
+    commit = repository(a_dot_env=f"DB_PASSWORD={secret()}\n", _dot_gitattributes=attributes)
+    repository(a_dot_env="A=1\n")
+    git(*(("config", *setting) if setting else ("status",)))
+    code, lines = scan(capsys, "--history")
+    assert code == 1
+    assert len(lines) == 1
+    assert commit[:12] in lines[0]
+
+
+def test_a_history_that_is_cut_is_not_known(
+    repository: Callable[..., str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository(a_dot_env=f"DB_PASSWORD={secret()}\n")
+    repository(a_dot_env="A=1\n")
+    git("clone", "-q", "--depth", "1", f"file://{Path.cwd()}", "../cut")
+    monkeypatch.chdir("../cut")
+    code, lines = scan(capsys, "--history")
+    assert code == 3
+    assert "shallow" in lines[0]
+    assert scan(capsys)[0] == 0
+
+
+def test_a_bare_repository(
+    repository: Callable[..., str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = repository(a_dot_env=f"DB_PASSWORD={secret()}\n")
+    git("clone", "-q", "--bare", ".", "../bare")
+    monkeypatch.chdir("../bare")
+    code, lines = scan(capsys, "--history")
+    assert code == 1
+    assert commit[:12] in lines[0]
+    code, lines = scan(capsys, "--history", "a.env")
+    assert (code, len(lines)) == (1, 1)
+
+
+def test_binary_files_of_the_history_are_passed_over(
+    repository: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository(a_dot_bin=f"\0DB_PASSWORD={secret()}\n")
+    assert scan(capsys, "--history")[0] == 0
+
+
 def test_a_merge_that_adds_a_secret_of_its_own(
     repository: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
