@@ -154,6 +154,8 @@ def without_references(value: str) -> str:
     ``$x9DL7F`` is no name that somebody gave to a variable: small and capital letters and digits are mixed.
     """
     value = re.sub(_DEFAULTED, r"\1", value)
+    if re.fullmatch(_VARIABLE, value) and not is_dense(value):
+        return ""
     return re.sub(_VARIABLE, lambda found: found[0] if _is_random(found[1] or "") else "", value)
 
 

@@ -188,6 +188,8 @@ def _speaks_of_secrets(key: str) -> bool:
 
 def _has_token(value: str) -> bool:
     """Whether the query of a URL has a secret: ``?token=...``."""
+    if not any(mark in value for mark in "?&;#"):
+        return False
     return any(name.lower() in ("sig", "code") or is_secret_key(name) for name in re.findall(_QUERY, value))
 
 

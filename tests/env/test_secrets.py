@@ -260,6 +260,7 @@ DOLLARS = {
     "a default of a secret": ("config", 'password: "${DB_PASSWORD:-{0}}"', 1),
     "a default in dotenv": ("dotenv", "PASSWORD=${X:-{0}}", 1),
     "a reference": ("dotenv", "A_PASSWORD=$DB_PASSWORD_2024", 0),
+    "a reference in a style of its own": ("dotenv", "A_PASSWORD=$DbPass1", 0),
     "a reference within": ("dotenv", "A_PASSWORD=prefix-${DB_PASSWORD_1}-suffix", 0),
     "a reference of a shell": ("config", 'PASSWORD="$(cat /run/secrets/a1b2c3d4e5f6)"', 0),
     "a container's own": ("config", "password: $$REDIS_PASSWORD_2024", 0),
