@@ -18,7 +18,7 @@ MOST: Final = 10_000  # secrets of one history: more are a data set
 _DOTENV: Final = re.compile(r"(?:^|\.)env(?:$|[.-])")
 _CONFIG: Final = frozenset({
     ".yml", ".yaml", ".toml", ".ini", ".cfg", ".conf", ".properties", ".sh", ".bash", ".tf", ".tfvars",
-    ".service",
+    ".service", ".config", ".npmrc", ".netrc", ".pypirc", ".envrc",
 })  # fmt: skip
 _PROSE: Final = frozenset({".py", ".md", ".rst", ".ts", ".js"})
 
@@ -50,7 +50,11 @@ def manner_of(path: str) -> Manner:
     name, suffix = PurePath(path).name, PurePath(path).suffix
     if _DOTENV.search(name) and suffix not in _PROSE:
         return "dotenv"
-    return "config" if suffix in _CONFIG or name.startswith(("Dockerfile", "Containerfile")) else "code"
+    return (
+        "config"
+        if suffix in _CONFIG or name in _CONFIG or name.startswith(("Dockerfile", "Containerfile"))
+        else "code"
+    )
 
 
 def in_file(path: str, text: str) -> Iterator[Spot]:

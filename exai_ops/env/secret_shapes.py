@@ -40,7 +40,7 @@ PRIVATE_KEY: Final = Shape(
 URL: Final = Shape(
     "a password in a URL",
     ("://",),
-    r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://[^\s:/@\"'`<>]*:(?P<value>[^\s@/\"'`<>]+)@[A-Za-z0-9\[]",
+    r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://[^\s:/@\"'`<>]*:(?![0-9]{1,5}/)(?P<value>[^\s@\"'`<>]+)@[A-Za-z0-9\[]",
 )
 BEARER: Final = Shape(
     "a token of an Authorization header",
@@ -60,6 +60,16 @@ SHAPES: Final = (
         "a token of GitHub",
         ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
         r"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{50,}",
+    ),
+    Shape(
+        "a webhook of Slack",
+        ("hooks.slack.com/",),
+        r"hooks\.slack\.com/(?:services|workflows|triggers)/(?P<value>[A-Za-z0-9]+/[A-Za-z0-9]+/[A-Za-z0-9]{16,})",
+    ),
+    Shape(
+        "a key of Azure",
+        ("AccountKey=", "SharedAccessKey="),
+        r"(?:Account|SharedAccess)Key=(?P<value>[A-Za-z0-9+/]{20,}={0,2})",
     ),
     _token("a token of GitLab", ("glpat-",), r"glpat-[A-Za-z0-9_-]{20,}"),
     _token("a token of Slack", ("xox",), r"xox[abeprs]-[A-Za-z0-9-]{20,}"),

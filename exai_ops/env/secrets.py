@@ -55,6 +55,8 @@ _QUOTED: Final = (
 _BARE: Final = (
     _NAME + r"\s*[=:]\s*(?:\$\{[A-Za-z_][A-Za-z0-9_]*:?[-=])?(?P<value>(?!\?)[^\s\"'`#,;(){}\[\]]{8,})"
 )
+_SPACED: Final = r"(?i)(?:^\s*ENV\s+(?P<key>[A-Z_][A-Z0-9_]*)|(?:^|\s)password)\s+(?P<value>[^\s\"'=]{8,})"
+_DEFINED: Final = r"define\(\s*[\"'](?P<key>\w+)[\"']\s*,\s*(?P<q>[\"'])(?P<value>[^\"'\s]{8,})(?P=q)"
 _BEFORE: Final = r"([A-Za-z_][A-Za-z0-9_.-]*)[\"']?\]?\s*(?:=|:|:=|=>)\s*[\"'`]?$"
 _DOTENV: Final = r"\s*(?:export\s+)?(?P<key>[A-Za-z_][A-Za-z0-9_.-]*)\s*[=:]\s*(?P<value>.*)"
 WORDS: Final = (
@@ -108,8 +110,15 @@ def may_hold(text: str) -> bool:
     low = text.lower()
     for word in WORDS:
         if word in low:
-            return "=" in text or ":" in text
+            return _assigns(text, low)
     return False
+
+
+def _assigns(text: str, low: str) -> bool:
+    """Whether something in a line may be an assignment: ``=``, ``:``, ``ENV A b``, ``define('A', 'b')``."""
+    if "=" in text or ":" in text or "define(" in text:
+        return True
+    return "password " in low or low.lstrip().startswith("env ")
 
 
 def in_line(text: str, manner: Manner) -> list[Hit]:
@@ -243,7 +252,7 @@ def _role(token: str) -> str:
 def _named(text: str, manner: Manner) -> Iterator[_Found]:
     """Values under the names of secrets."""
     low = text.lower()
-    if not any(word in low for word in WORDS) or not ("=" in text or ":" in text):
+    if not any(word in low for word in WORDS) or not _assigns(text, low):
         return
     whole = re.match(_DOTENV, text) if manner == "dotenv" and not text.lstrip().startswith("#") else None
     if whole is not None:
@@ -251,9 +260,11 @@ def _named(text: str, manner: Manner) -> Iterator[_Found]:
         if hit is not None:
             yield _Found(hit, *whole.span("value"))
         return
-    for pattern in (_QUOTED,) if manner == "code" else (_QUOTED, _BARE):
+    for pattern in (_QUOTED, _DEFINED) if manner == "code" else (_QUOTED, _BARE, _SPACED):
+        if pattern is _DEFINED and "define(" not in text:
+            continue
         for match in re.finditer(pattern, text):
-            key, value = match["key"], match["value"]
+            key, value = match["key"] or match[0].split()[0], match["value"]
             if _is_named(key) and is_real(value) and is_dense(value) and not _is_of_data(key, value):
                 yield _Found(_hit(key, NAMED, value, sure=True), *match.span("value"))
 

@@ -162,6 +162,34 @@ def test_history(repository: Callable[..., str], capsys: pytest.CaptureFixture[s
     ])  # fmt: skip
 
 
+def test_a_line_for_each_way_to_write_a_secret(
+    repository: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    v = secret(20)
+    slack = "https://hooks.slack.com/" + f"services/T02AB3CD5/B01XY2ZW3/{v}QwEr"
+    repository(
+        a_dot_env=f"SLACK_WEBHOOK_URL={slack}\nAZURE=DefaultEndpointsProtocol=https;AccountKey={v}{v}==\n"
+        f"DATABASE_URL=postgres://app:{v[:5]}/{v}@db/app\nSECRET_KEY_BASE={v}\nADMIN_PASSWORD_PROD={v}x\n"
+        f"CELERY_BROKER_PASSWORD1={v}y\nAPI_TOKENS={v}z\n",
+        _dot_envrc=f"export DB_PASSWORD={v}\n",
+        _dot_npmrc=f"//registry.example.org/:_authToken={v}\n",
+        _dot_netrc=f"machine h login u password {v}\n",
+        wp_dot_php=f"define( 'DB_PASSWORD', '{v}' );\n",
+        web_dot_config=f'<add connectionString="Server=s;Password={v};" />\n',
+        Dockerfile=f"FROM x\nENV DB_PASSWORD {v}\n",
+    )
+    Path("wide.env").write_bytes(f"DB_PASSWORD={v}\n".encode("utf-16"))
+    git("add", "-A")
+    code, lines = scan(capsys)
+    where = sorted(next(w for w in line.split() if ":" in w).rstrip(":") for line in lines)
+    assert code == 1
+    assert where == sorted([
+        *(f"a.env:{n}" for n in range(1, 8)), ".envrc:1", ".npmrc:1", ".netrc:1", "wp.php:1", "web.config:1",
+        "Dockerfile:2", "wide.env:1",
+    ])  # fmt: skip
+    assert v not in "".join(lines)
+
+
 HIDING = {
     "an attribute": ("*.env -diff\n", ()),
     "an attribute for binary files": ("* binary\n", ()),

@@ -107,8 +107,9 @@ def _tracked(files: Sequence[str]) -> tuple[list[Spot], list[Finding], list[Supp
             message = error.message.removeprefix(f"{file}: ")
             missed.append(Finding(TRACKED, Status.UNKNOWN, message, "", Location(file)))
             continue
-        if b"\0" not in data[:8000]:
-            text = data.decode("utf-8", "replace")
+        wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+        if wide or b"\0" not in data[:8000]:
+            text = data.decode("utf-16" if wide else "utf-8", "replace")
             meant += said_of_secrets(file, text)
             spots += in_file(file, text)
     return spots, missed, meant
