@@ -65,15 +65,15 @@ class Mask:
         self._by_prefix: dict[str, list[str]] = {}
         self._sorted = True  # the longest first
         self._keys = frozenset(key for document in documents for key in document.index)
-        pairs = [
+        pairs = dict.fromkeys(
             (a.key, v) for document in documents for a in document.assignments for v in (a.value, whole(a))
-        ]
+        )
         for key, value in [*pairs, *(environ or {}).items()]:
             self.learn(key, value)
 
     def learn(self, key: str, value: str) -> None:
         """Take in the value of a key, if it may be a secret."""
-        if not hidden(key, value):
+        if len(value) < _PREFIX or not hidden(key, value):
             return
         for secret in set(_forms(value)):
             if len(secret) >= _PREFIX and not re.fullmatch(_WORDLIKE, secret):

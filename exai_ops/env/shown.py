@@ -61,13 +61,16 @@ _HOST_WORDS: Final = frozenset({
 _SWITCHES: Final = frozenset({"true", "false", "yes", "no", "on", "off"})
 _NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 _CREDENTIALS: Final = re.compile(r"//[^/\s]*@|//[^/\s:@]*:(?![0-9]{1,5}/)[^\s@]+@")
-_INSIDE: Final = (  # compiled when first tried
+_SCHEMES: Final = frozenset({
+    "amqp", "amqps", "mysql", "mariadb", "postgres", "postgresql", "redis", "rediss", "mongodb", "ftp",
+    "ftps", "smtp", "smtps", "ldap", "ldaps",
+})  # fmt: skip
+_INSIDE: Final = (  # compiled when first tried, as is the next
     r"(?i)(?:^|[^a-z])(?:[a-z0-9]+[_-])*(?:password|passwd|passphrase|pwd|pass|secret|requirepass|api[_-]?key"
     r"|accountkey|sharedaccesskey|secretkey|accesskey|auth[_-]?token|access[_-]?token)\\?[\"']?\s*[=:]\s*"
     r"\\?[\"']?(?![$<{]|[0-9]{1,5}(?:/|$))[^\s\"';,}]"
-    r"|(?:^|[\s\"'=:])(?!mailto:)[\w.+-]+:[^\s:/@]+@(?!sha(?:256|512):)[A-Za-z0-9]"
-    r"|^(?:amqps?|mysql|mariadb|postgres(?:ql)?|rediss?|mongodb|ftps?|smtps?|ldaps?):(?!//)[^/\s:@]+:\S"
 )
+_USER: Final = r"(?:^|[\s\"'=:])(?!mailto:)[\w.+-]+:[^\s:/@]+@(?!sha(?:256|512):)[A-Za-z0-9]"
 _KNOWN_SHAPES: Final = re.compile(r"(?:^|[^A-Za-z])(?:sk-|eyJ|gh[opsu]_|xox[abp]-|AKIA|glpat-|-----BEGIN)")
 _PLACEHOLDER: Final = re.compile(
     r"your[\W_]|change[\W_]?me|replace[\W_]?(?:me|with|this)|placeholder|<[^<>]+>|x{4,}$|(?<![A-Za-z0-9])x{8,}(?![A-Za-z0-9])|\.\.\.$|\bexample\.(?:com|org|net)"
@@ -102,7 +105,7 @@ def looks_secret(value: str) -> bool:
     """Whether a value has the shape of a secret, whatever its key: when in doubt it has."""
     if _CREDENTIALS.search(value) or _KNOWN_SHAPES.search(value) or ("=" in value and _has_token(value)):
         return True
-    if ("=" in value or ":" in value) and re.search(_INSIDE, value):
+    if ("=" in value or ":" in value) and _holds_password(value):
         return True
     if " -" in value or value[:1] == "-":
         from exai_ops.env.spoken import without_options
@@ -110,6 +113,18 @@ def looks_secret(value: str) -> bool:
         if without_options(value) != value:
             return True
     return any(_dense(chunk) for chunk in re.split(r"[^A-Za-z0-9+=]+", value))
+
+
+def _holds_password(value: str) -> bool:
+    """Whether a value has a password in it: ``password=...``, ``user:...@host``, ``amqp:user:...``."""
+    low = value.lower()
+    if any(word in low for word in ("pass", "pwd", "secret", "key", "token")) and re.search(_INSIDE, value):
+        return True
+    if "@" in value and re.search(_USER, value):
+        return True
+    scheme, _, rest = low.partition(":")
+    user, colon, password = rest.partition(":")
+    return scheme in _SCHEMES and bool(colon and password) and "/" not in user and "@" not in user
 
 
 def shown(key: str, value: str) -> str:

@@ -36,6 +36,7 @@ _OPTION: Final = (
     r"|-p[ \t]+(?![0-9.:]+(?:\s|$)|[/.~])|-p(?=\S*[^a-z\s-])(?![0-9.:]+(?:\s|$)))"
     r"(?P<value>\"[^\"\n]*\"|'[^'\n]*'|\S+)"
 )
+_INITIALS: Final = tuple("paurmts")  # of the options
 _PIECES: Final = r"(\s+)"
 _COUNTED: Final = frozenset({"rfc", "port", "line", "page", "chapter", "issue"})
 _EDGES: Final = "\"'`()[]{}<>.,;"
@@ -55,7 +56,7 @@ def masked(text: str) -> str:
 
 def without_options(text: str) -> str:
     """A text without the passwords that the options of commands in it give."""
-    if " -" in text or text.startswith("-"):
+    if any(word[:1] == "-" and word.lstrip("-")[:1] in _INITIALS for word in text.split()):
         return re.sub(_OPTION, _masked_option, text)
     return text
 

@@ -49,8 +49,9 @@ class Written:
 def replace(path: Path, *, before: bytes, after: bytes) -> Written:
     """Puts ``after`` in the place of ``before``, and ``before`` into ``<name>.bak`` or the next number.
 
-    Mode and owner stay; the kept content is its owner's alone. A kill at any point leaves the old file or the new one, whole. Raises CouldNotLook
-    when there is no regular file, NotWritten when it is no longer ``before`` or the disk refuses.
+    Mode and owner stay; the kept content is its owner's alone. A kill at any point leaves the old file or
+    the new one, whole. Raises CouldNotLook when there is no regular file, NotWritten when it is no longer
+    ``before`` or the disk refuses.
     """
     target = _resolved(path)
     try:

@@ -34,7 +34,9 @@ def _read(name: str, data: bytes, environ: dict[str, str]) -> Reading:
 def seen(context: Context, key: str, value: str) -> str:
     """A value as a finding may say it: ``***`` where it is a secret, or holds one of another key."""
     text = shown(key, value)
-    return MASK if len(value) >= 4 and text != MASK and mask_of(context).holds(value) else text
+    if text == MASK or len(value) < 4 or value.lower() in ("true", "false", "none", "null"):
+        return text
+    return MASK if mask_of(context).holds(value) else text
 
 
 def worded(context: Context, text: str) -> str:
