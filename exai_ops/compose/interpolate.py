@@ -52,10 +52,10 @@ class Interpolator:
         for reference, used in _each(template, self.environment, used=True):
             place = places.next_of(reference.name)
             if used:
-                self._record(reference, place, path)
+                self._record(reference, place, path, node.written)
         return replace(node, value=value)
 
-    def _record(self, reference: Reference, place: Place, path: Path) -> None:
+    def _record(self, reference: Reference, place: Place, path: Path, written: str) -> None:
         if len(self.references) >= MAX_REFERENCES:
             raise CouldNotLook(f"{place.file}:{place.line}: more than {MAX_REFERENCES} variables are used")
         in_service = len(path) > 1 and path[0] == "services"
@@ -68,6 +68,7 @@ class Interpolator:
                 service=path[1] if in_service else None,
                 path=".".join(path[2:] if in_service else path),
                 found=reference.name in self.environment,
+                written=written,
             )
         )
         if reference.kind.endswith("?") and not _given(reference, self.environment):

@@ -76,6 +76,7 @@ class Interpolation:
     Attributes:
         kind: ``plain``, or the operator ``:-``, ``-``, ``:?``, ``?``, ``:+``, ``+``.
         found: Whether the interpolation environment gives the name.
+        written: The whole value that it stands in; it may hold a secret.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Interpolation:
     service: str | None
     path: str
     found: bool
+    written: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

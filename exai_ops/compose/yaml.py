@@ -191,8 +191,10 @@ class _Composer:
         place = self._place(event.start_mark)
         node = self.anchors.get(event.anchor)
         if node is None:
-            what = "contains itself" if event.anchor in self.anchors else "is not defined"
-            raise self._refuse(f"the anchor {event.anchor!r} {what}", place)
+            if event.anchor in self.anchors:
+                raise self._refuse(f"the anchor {event.anchor!r} contains itself", place)
+            why = "has an alias (*...) to an anchor that is not defined; quote a value that begins with *"
+            raise self._refuse(why, place)
         self._check_depth(len(self.stack) + node.depth, place)
         self._spend(node.size, place)
         self._keep(node, None)

@@ -17,6 +17,7 @@ from exai_ops.findings import Finding, Location, Status
 STALE: Final = "ENV092"
 SCHEMA_VERSION: Final = 1
 _MAX_BYTES: Final = 10_000_000
+_NEVER: Final = ("ENV090", "ENV091", STALE)
 _KEPT: Final = (Status.INFO, Status.WARNING, Status.ERROR)
 
 Print: TypeAlias = tuple[str, str, str]
@@ -28,11 +29,16 @@ def fingerprint(finding: Finding) -> Print:
     return finding.code, finding.where.file or "", finding.where.name or ""
 
 
+def kept(findings: Iterable[Finding]) -> list[Finding]:
+    """What a baseline holds of these: not what was not looked at, nor what is wrong with suppressions."""
+    return [f for f in findings if f.status in _KEPT and f.code not in _NEVER]
+
+
 def to_text(findings: Iterable[Finding]) -> str:
-    """A baseline that holds these findings."""
+    """A baseline that holds these findings, as far as one may."""
     import json
 
-    counts = Counter(fingerprint(finding) for finding in findings if finding.status in _KEPT)
+    counts = Counter(fingerprint(finding) for finding in kept(findings))
     rows = [
         {"code": code, "file": file, "key": key, "count": n}
         for (code, file, key), n in sorted(counts.items())
@@ -74,15 +80,16 @@ def read(path: Path) -> Counter[Print]:
         raise CouldNotLook(f"{path}: cannot be read", hint="name a readable baseline") from error
 
 
-def write(path: Path, findings: Iterable[Finding]) -> None:
-    """Put a baseline in place, whole or not at all. Raises CouldNotLook."""
+def write(path: Path, findings: Iterable[Finding]) -> int:
+    """Put a baseline in place, whole or not at all: how many findings it holds. Raises CouldNotLook."""
     import tempfile
 
+    held = kept(findings)
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(to_text(findings))
+                file.write(to_text(held))
             Path(name).chmod(0o644)
             Path(name).replace(path)
         except OSError:
@@ -90,6 +97,7 @@ def write(path: Path, findings: Iterable[Finding]) -> None:
             raise
     except OSError as error:
         raise CouldNotLook(f"{path}: cannot be written", hint="name a file in a writable folder") from error
+    return len(held)
 
 
 def _take(finding: Finding, left: Counter[Print]) -> bool:

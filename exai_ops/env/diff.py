@@ -53,7 +53,7 @@ def compare(first: Document, second: Document, mask: Mask) -> list[Difference]:
     """
     both = [key for key in second.index if key in first.index]
     found = [*_one_sided(first, second, mask), *_changed(first, second, both, mask)]
-    found += [*_moved(first, second, both), *_comments(first, second, both)]
+    found += [*_moved(first, second, both, mask), *_comments(first, second, both)]
     return sorted(found, key=_place)
 
 
@@ -62,13 +62,15 @@ def compare_readings(first: Reading, second: Reading, mask: Mask) -> list[Differ
     found: list[Difference] = []
     for key in {**second.values, **first.values}:
         old, new = first.values.get(key), second.values.get(key)
+        shown_key = MASK if mask.is_piece(key) else key
         lines: dict[str, Any] = {"before": first.lines.get(key), "after": second.lines.get(key)}
         if old is None and new is not None:
-            found.append(Difference(kind="added", key=key, detail=_say(mask, key, new), **lines))
+            found.append(Difference(kind="added", key=shown_key, detail=_say(mask, key, new), **lines))
         elif new is None and old is not None:
-            found.append(Difference(kind="removed", key=key, detail=_say(mask, key, old), **lines))
+            found.append(Difference(kind="removed", key=shown_key, detail=_say(mask, key, old), **lines))
         elif old is not None and new is not None and old != new:
-            found.append(Difference(kind="changed", key=key, detail=_change(mask, key, old, new), **lines))
+            detail = _change(mask, key, old, new)
+            found.append(Difference(kind="changed", key=shown_key, detail=detail, **lines))
     return sorted(found, key=_place)
 
 
@@ -131,14 +133,14 @@ def _changed(first: Document, second: Document, both: Sequence[str], mask: Mask)
             yield Difference(kind="changed", key=key, detail="; ".join(details), **lines)
 
 
-def _moved(first: Document, second: Document, both: Sequence[str]) -> Iterator[Difference]:
+def _moved(first: Document, second: Document, both: Sequence[str], mask: Mask) -> Iterator[Difference]:
     """Keys in another section, and the fewest keys that explain the order of the others."""
     same = counterparts(first, second)
     stayed = []
     for key in both:
         old, new = first.index[key][-1], second.index[key][-1]
         if same.get(old.section, old.section) != new.section:
-            detail = f"from {_section(old)} to {_section(new)}"
+            detail = f"from {_section(old, mask)} to {_section(new, mask)}"
             yield Difference(kind="moved", key=key, before=old.line, after=new.line, detail=detail)
         else:
             stayed.append(key)
@@ -178,7 +180,7 @@ def _words(text: str | None) -> str:
 
 
 def _say(mask: Mask, key: str, value: str) -> str:
-    return MASK if mask.value(key, value) == MASK else shown(key, value)
+    return MASK if mask.is_piece(key) or mask.value(key, value) == MASK else shown(key, value)
 
 
 def _change(mask: Mask, key: str, old: str, new: str) -> str:
@@ -190,8 +192,8 @@ def _times(count: int) -> str:
     return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
-def _section(assignment: Assignment) -> str:
-    return "no section" if assignment.section is None else repr(assignment.section)
+def _section(assignment: Assignment, mask: Mask) -> str:
+    return "no section" if assignment.section is None else repr(mask.comment(assignment.section))
 
 
 def _below(order: Sequence[str], place: int) -> str:

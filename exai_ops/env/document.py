@@ -31,6 +31,10 @@ def parse(data: bytes, path: str = ".env") -> Document:
     bom = text.startswith("\ufeff")
     body = text[1:] if bom else text
     nodes = tuple(_with_headings(_nodes(body)))
+    if any(map(_is_doubtful, nodes)):
+        from exai_ops.env.strays import without_strays
+
+        nodes = tuple(without_strays(nodes))
     found: dict[str, list[Assignment]] = {}
     for node in nodes:
         if isinstance(node, Assignment):
@@ -43,6 +47,11 @@ def parse(data: bytes, path: str = ".env") -> Document:
         encoding_error=_encoding_error(data),
         index={key: tuple(assignments) for key, assignments in found.items()},
     )
+
+
+def _is_doubtful(node: Node) -> bool:
+    """Whether a node may be a piece of a value that is broken in two."""
+    return isinstance(node, Unparsable) or (isinstance(node, Assignment) and not node.separator)
 
 
 def _nodes(body: str) -> Iterator[Node]:
@@ -135,14 +144,16 @@ def _quoted(body: str, position: int, start: int, quote: str, never_closed: set[
     written = body[position + start : end]
     tail = body[end:line_end].rstrip("\r\n")
     comment = tail.strip()
-    if comment and not comment.startswith("#"):
-        written += tail.rstrip() if "#" not in tail else tail[: tail.index("#")].rstrip()
-        comment = tail[tail.index("#") :].rstrip() if "#" in tail else ""
+    more = bool(comment) and not comment.startswith("#")
+    if more:
+        found = _UNQUOTED.search(tail)
+        written += (tail[: found.start()] if found else tail).rstrip()
+        comment = tail[found.start() :].rstrip() if found else ""
     column = None
     if comment:
         line_start = max(body.rfind("\n", 0, end), body.rfind("\r", 0, end), position - 1) + 1
         column = body.index(comment, end) - line_start + 1
-    inside = body[position + start + 1 : end - 1]
+    inside = written if more else body[position + start + 1 : end - 1]
     return _Value(written, inside, quote, comment or None, column, raw=whole)
 
 

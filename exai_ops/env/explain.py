@@ -12,8 +12,10 @@ from exai_ops.compose.interpolation import parse_template
 from exai_ops.compose.model import Place, Project, Service
 from exai_ops.env.document import parse
 from exai_ops.env.effective import Candidate, FileReading, Readers, candidates, readings_of
+from exai_ops.env.lines import has_tail, whole
+from exai_ops.env.masking import Mask
 from exai_ops.env.model import Assignment, Reading, Unparsable
-from exai_ops.env.shown import MASK, shown
+from exai_ops.env.shown import MASK, is_secret_key, may_name, shown
 
 _DEFAULT: Final = "${{{}}} here is given by nothing: its default applies"
 _KEEPS_SHELL: Final = ("python-dotenv", "node")  # they leave alone what the process has already
@@ -121,7 +123,8 @@ def explain(
     dropped = tuple(_standing(key, sources)) if key not in names and names else ()
     known = not names or key in names or bool(dropped)
     near = [] if known else difflib.get_close_matches(key, sorted(names), n=1, cutoff=0.6)
-    secret = getattr(variable, "kind", "") == "secret"
+    told = getattr(variable, "kind", "") == "secret" or is_secret_key(key) or _is_broken(key, sources)
+    secret = told or _holds_another(key, rows, sources)
     return Explanation(
         key=key,
         secret=secret,
@@ -140,6 +143,30 @@ def _standing(key: str, sources: Sources) -> Iterator[Place]:
             here = isinstance(node, Assignment) and node.key == key
             if here or (isinstance(node, Unparsable) and start.match(node.raw)):
                 yield Place(file=path, line=node.line)
+
+
+def _is_broken(key: str, sources: Sources) -> bool:
+    """Whether a file gives the key a value that is broken in two, of which readers may see a piece."""
+    services = sources.project.services.values() if sources.project else ()
+    used = [data for _, data in sources.files]
+    used += [file.data for service in services for file in service.env_files if file.data is not None]
+    return any(has_tail(a) for data in dict.fromkeys(used) for a in parse(data).all_of(key))
+
+
+def _holds_another(key: str, rows: Sequence[Row], sources: Sources) -> bool:
+    """Whether a value of the key holds the secret of another one."""
+    documents = [parse(data) for _, data in sources.files]
+    mask = Mask(*documents, environ=sources.environ)
+    for service in sources.project.services.values() if sources.project else ():
+        documents += [parse(file.data) for file in service.env_files if file.data is not None]
+        for variable in service.environment:
+            mask.learn(variable.key, variable.value or "")
+            mask.learn(variable.key, variable.written or "")
+    own = [whole(a) for document in documents for a in document.all_of(key)]
+    for document in documents:
+        for a in document.assignments:
+            mask.learn(a.key, whole(a))
+    return any(mask.holds(value) for value in (*own, *(row.value or "" for row in rows)))
 
 
 # --- ${KEY} ------------------------------------------------------------------------------------
@@ -179,11 +206,11 @@ def _in_service(project: Project, service: Service, key: str, sources: Sources) 
         source="environment" if winner.kind == "bare" else winner.kind,
         place=winner.place,
         over=tuple(loser.place for loser in found[1:]),
-        why=(*_why(project, winner, found[1:]), *notes),
+        why=(*_why(project, key, winner, found[1:]), *notes),
     )
 
 
-def _why(project: Project, winner: Candidate, losers: Sequence[Candidate]) -> Iterator[str]:
+def _why(project: Project, key: str, winner: Candidate, losers: Sequence[Candidate]) -> Iterator[str]:
     kinds = {loser.kind for loser in losers}
     if winner.kind == "bare":
         yield from _why_bare(winner, losing=bool(losers))
@@ -193,7 +220,7 @@ def _why(project: Project, winner: Candidate, losers: Sequence[Candidate]) -> It
         yield "a later env_file wins over an earlier one"
     if winner.value == "":
         yield f"an empty value in {winner.kind} still sets it"
-    yield from _references(project, winner)
+    yield from _references(project, winner, secret=is_secret_key(key))
 
 
 def _why_bare(winner: Candidate, *, losing: bool) -> Iterator[str]:
@@ -205,13 +232,17 @@ def _why_bare(winner: Candidate, *, losing: bool) -> Iterator[str]:
         yield "a key without a value in environment takes that of the shell, then of .env or --env-file"
 
 
-def _references(project: Project, winner: Candidate) -> Iterator[str]:
+def _references(project: Project, winner: Candidate, *, secret: bool) -> Iterator[str]:
     """Where each ``${X}`` of a value in the compose file got its value."""
     for reference in dict.fromkeys(parse_template(winner.written or "").references()):
         name, kind = reference.name, reference.kind
         source = project.sources.get(name)
         place = source.where if source else None
         where = f"{place.file}:{place.line}" if place else source.kind if source else "nowhere"
+        named = source is not None or may_name(name, winner.written or "", secret=secret)
+        if not named:
+            yield f"what a $ here names comes from {where}"
+            continue
         said = f"${{{name}}} here comes from {where}"
         given = project.environment.get(name)
         if kind.endswith("-") and (given is None or (not given and kind == ":-")):
@@ -285,9 +316,9 @@ def _known(sources: Sources) -> set[str]:
     names = set(sources.variables)
     for _, data in sources.files:
         for name in sources.use:
-            names |= set(sources.readers[name](data, sources.environ).values)
+            names |= sources.readers[name](data, sources.environ).values.keys() & parse(data).index.keys()
     for service in sources.project.services.values() if sources.project else ():
         names |= {variable.key for variable in service.environment}
         for entry in readings_of(sources.project, service, sources.readers) if sources.project else ():
-            names |= set(entry.reading.values)
+            names |= entry.reading.values.keys() & parse(entry.file.data or b"").index.keys()
     return names

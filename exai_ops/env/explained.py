@@ -51,7 +51,7 @@ def as_json(explanation: Explanation) -> str:
     document = {
         "schema_version": SCHEMA_VERSION,
         "key": explanation.key,
-        "secret": explanation.secret,
+        "secret": explanation.secret or any(map(explanation.masked, explanation.rows)),
         "rows": [_row(explanation, row) for row in explanation.rows],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from exai_ops.env.document import parse
-from exai_ops.env.model import Assignment, Document, Node
+from exai_ops.env.model import Assignment, Document, Node, Unparsable
 from exai_ops.errors import CouldNotLook
 
 BOM: Final = "ENV101"
@@ -82,7 +82,8 @@ def _texts(document: Document, codes: Collection[str], fixes: list[Fix], leave: 
         key = node.key if isinstance(node, Assignment) else None
         wanted = {code for code in codes if not leave(code, node.line, key)}
         if isinstance(node, Assignment):
-            once = DUPLICATE in wanted and key in repeatable
+            stray = isinstance(_behind(document, index), Unparsable)  # told as such by the line above it
+            once = DUPLICATE in wanted and key in repeatable and not stray
             raw = _assignment(document, node, wanted, fixes, seen if once else {})
         if mixed and LINE_ENDS in wanted:
             raw = _even(document, node, raw, fixes)
@@ -91,6 +92,10 @@ def _texts(document: Document, codes: Collection[str], fixes: list[Fix], leave: 
             fixes.append(Fix(LAST_NEWLINE, node.line, "ended the last line"))
             raw += document.newline
         yield raw
+
+
+def _behind(document: Document, index: int) -> Node | None:
+    return document.nodes[index + 1] if index + 1 < len(document.nodes) else None
 
 
 def _repeatable(document: Document) -> frozenset[str]:

@@ -18,10 +18,11 @@ from exai_ops.errors import CouldNotLook
 from exai_ops.settings import shell
 
 QUIET: Final = (
-    "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", "--literal-pathspecs", "--no-pager",
+    "-c", "log.showRoot=true", "-c", "i18n.logOutputEncoding=UTF-8", "-c", "core.fsmonitor=false",
+    "-c", "core.quotePath=false", "--literal-pathspecs", "--no-pager",
 )  # fmt: skip
 _LOG: Final = (
-    "log", "--all", "--reverse", "--patch", "--cc", "--unified=0", "--no-color", "--no-ext-diff",
+    "log", "--all", "--reverse", "--patch", "--text", "--cc", "--unified=0", "--no-color", "--no-ext-diff",
     "--no-textconv", "--no-renames", "--no-notes", "--no-show-signature", "--relative", "--src-prefix=a/",
     "--dst-prefix=b/", "--format=%x00%H",
 )  # fmt: skip
@@ -47,22 +48,45 @@ class Added(NamedTuple):
     text: str
 
 
-def tracked_files(paths: Sequence[str] = ()) -> list[str]:
+def tracked_files(paths: Sequence[str] = (), *, once: bool = False) -> list[str]:
     """Paths of the files that git tracks here or at ``paths``, relative to the current folder, in order.
 
-    Raises CouldNotLook when there is no repository, or it tracks nothing there.
+    Raises CouldNotLook when there is no repository, or it tracks nothing at one of the paths; with ``once``,
+    when it never did.
     """
-    done = _run("ls-files", "-z", "--", *paths, timeout_s=_LIST_S)
-    found = sorted({os.fsdecode(name) for name in done.split(b"\0") if name})
-    if not found:
-        where = f" at {', '.join(paths)}" if paths else " here"
-        raise CouldNotLook(f"git tracks nothing{where}", hint="name files or folders that git tracks")
+    found = _listed(paths)
+    strange = [path for path in _without(found, paths) if not (once and count_commits([path]))]
+    if strange or not (found or (once and count_commits())):
+        where = f"at {', '.join(strange)}" if strange else "here"
+        verb = "never tracked anything" if once else "tracks nothing"
+        raise CouldNotLook(f"git {verb} {where}", hint="name files or folders that git tracks")
     return found
+
+
+def _without(found: Sequence[str], paths: Sequence[str]) -> list[str]:
+    """The paths at which none of the files stands; git is asked about those that are written unusually."""
+    above = set(found)
+    for name in found:
+        while name := name.rpartition("/")[0]:
+            above.add(name)
+    return [path for path in paths if path not in above and not _listed([path])]
+
+
+def _listed(paths: Sequence[str]) -> list[str]:
+    if _run("rev-parse", "--is-bare-repository", timeout_s=_LIST_S).strip() == b"true":
+        return []
+    done = _run("ls-files", "-z", "--", *paths, timeout_s=_LIST_S)
+    return sorted({os.fsdecode(name) for name in done.split(b"\0") if name})
 
 
 def count_commits(paths: Sequence[str] = ()) -> int:
     """How many commits touch ``paths``, or how many there are."""
     return int(_run("rev-list", "--all", "--count", "--", *paths, timeout_s=_LIST_S) or 0)
+
+
+def is_cut() -> bool:
+    """Whether the repository is a shallow clone, without the older part of its history."""
+    return _run("rev-parse", "--is-shallow-repository", timeout_s=_LIST_S).strip() == b"true"
 
 
 @contextmanager

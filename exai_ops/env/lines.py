@@ -35,6 +35,11 @@ def whole(assignment: Assignment) -> str:
     return value if assignment.written == f"{quote}{value}{quote}" else assignment.written
 
 
+def has_tail(assignment: Assignment) -> bool:
+    """Whether something stands behind the closing quote: ``y`` of ``'x'y``."""
+    return bool(assignment.quote) and assignment.value == assignment.written
+
+
 def line_of(assignment: Assignment, written: str, inline: str | None) -> list[str]:
     """The lines of an assignment with another value as written.
 

@@ -9,12 +9,12 @@ from urllib.parse import unquote
 
 from exai_ops.env.lines import whole
 from exai_ops.env.model import Document
-from exai_ops.env.shown import MASK, is_secret_key, looks_secret, shown
+from exai_ops.env.shown import MASK, closes_early, is_secret_key, looks_secret, shown
 
 _PREFIX: Final = 4  # shorter values are too common to be searched for in prose
 # Patterns are text, which ``re`` compiles when it is first tried: a check needs none of them.
 _WORDLIKE: Final = r"(?i)[+-]?[0-9.]{1,5}|true|false|none|null"
-_USERINFO: Final = r"//(?:[^/\s:@]*:)?([^/\s]+)@"
+_USERINFO: Final = r"//(?:[^/\s:@]*:)?([^/\s]+)@|//[^/\s:@]*:(?![0-9]{1,5}/)([^\s@]+)@"
 _NAMED: Final = r"([A-Za-z][A-Za-z0-9_.-]*)(\s*[=:]\s*)([^\s'\"`]+|['\"`][^'\"`]*['\"`]?)"
 _PROJECT: Final = r"\b[a-z]{20}(?=\.supabase\.)"
 _SPLIT: Final = r"(\s+)"
@@ -63,22 +63,28 @@ class Mask:
 
     def __init__(self, *documents: Document, environ: Mapping[str, str] | None = None) -> None:
         self._by_prefix: dict[str, list[str]] = {}
-        pairs = [
+        self._sorted = True  # the longest first
+        self._keys = frozenset(key for document in documents for key in document.index)
+        pairs = dict.fromkeys(
             (a.key, v) for document in documents for a in document.assignments for v in (a.value, whole(a))
-        ]
+        )
         for key, value in [*pairs, *(environ or {}).items()]:
-            self._learn(key, value)
-        for secrets in self._by_prefix.values():
-            secrets.sort(key=len, reverse=True)
+            self.learn(key, value)
 
-    def _learn(self, key: str, value: str) -> None:
-        if not hidden(key, value):
+    def learn(self, key: str, value: str) -> None:
+        """Take in the value of a key, if it may be a secret."""
+        if len(value) < _PREFIX or not hidden(key, value):
             return
         for secret in set(_forms(value)):
             if len(secret) >= _PREFIX and not re.fullmatch(_WORDLIKE, secret):
                 known = self._by_prefix.setdefault(secret[:_PREFIX], [])
                 if secret not in known:
                     known.append(secret)
+                    self._sorted = False
+
+    def is_piece(self, key: str) -> bool:
+        """Whether a key of a reading is none of the documents': what a value that is broken in two left."""
+        return bool(self._keys) and key not in self._keys
 
     def value(self, key: str, value: str) -> str:
         """A value as it may be shown, or ``***``."""
@@ -88,15 +94,18 @@ class Mask:
 
     def holds(self, text: str) -> bool:
         """Whether a secret of the documents stands in a text."""
-        return self._without(text) != text
+        return self.without(text) != text
 
     def comment(self, text: str) -> str:
         """A comment as it may be copied: secrets of the documents, and what looks like one, masked."""
-        text = re.sub(_PROJECT, MASK, self._without(text))
-        text = re.sub(_NAMED, _masked_name, text)
+        from exai_ops.env.spoken import masked
+
+        text = re.sub(_PROJECT, MASK, self.without(text))
+        text = masked(re.sub(_NAMED, _masked_name, text))
         return "".join(_masked_word(word) for word in re.split(_SPLIT, text))
 
-    def _without(self, text: str) -> str:
+    def without(self, text: str) -> str:
+        """A text without the secrets of the documents."""
         parts, done = [], 0
         for start, end in self._places(text):
             parts += [text[done:start], MASK]
@@ -104,6 +113,10 @@ class Mask:
         return "".join([*parts, text[done:]]) if parts else text
 
     def _places(self, text: str) -> Iterator[tuple[int, int]]:
+        if not self._sorted:
+            for secrets in self._by_prefix.values():
+                secrets.sort(key=len, reverse=True)
+            self._sorted = True
         at = 0
         while at < len(text):
             known = self._by_prefix.get(text[at : at + _PREFIX], ())
@@ -118,9 +131,11 @@ def _forms(value: str) -> Iterable[str]:
     yield value
     yield value.strip()
     yield from (line.strip() for line in value.splitlines())
+    if closes_early(value):
+        yield from value.split(value[0])
     for match in re.finditer(_USERINFO, value):
-        yield match[1]
-        yield unquote(match[1])
+        yield match[1] or match[2]
+        yield unquote(match[1] or match[2])
 
 
 def _masked_name(match: re.Match[str]) -> str:
@@ -131,7 +146,8 @@ def _masked_name(match: re.Match[str]) -> str:
     name, sign, value = match.groups()
     last = not match.string[match.end() :].strip()
     prose = "=" not in sign and value.isalpha() and not last
-    return match[0] if not is_secret_key(name) or prose else f"{name}{sign}{MASK}"
+    rule = not any(c.isalnum() for c in value)  # of a heading: ``# === Secrets ===``
+    return match[0] if not is_secret_key(name) or prose or rule else f"{name}{sign}{MASK}"
 
 
 def _masked_word(word: str) -> str:

@@ -7,9 +7,11 @@ comments, blank lines. What a particular reader makes of the same bytes is in ``
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 Quote: TypeAlias = Literal["", '"', "'", "`"]
+BARE: Final = "is a word without =, not shown since it may be the rest of the value above"
+"""The problem of a line that may be a key without a value, and may be a piece of a secret."""
 
 
 class Blank(NamedTuple):
@@ -34,7 +36,7 @@ class Comment(NamedTuple):
 
 
 class Unparsable(NamedTuple):
-    """A line that is no assignment, or one whose quote never ends."""
+    """A line that is no assignment, one whose quote never ends, or a word that may be a piece of a secret."""
 
     raw: str
     line: int
@@ -50,7 +52,8 @@ class Assignment(NamedTuple):
         column: Of the key, from 1, in characters.
         separator: ``=`` or ``:`` with the white space around it; empty for a bare key.
         written: The value as written, quotes included, without inline comment and the space before it.
-        value: ``written`` without its quotes, nothing unescaped or expanded.
+        value: ``written`` without its quotes, nothing unescaped or expanded; with them where text stands
+            behind the closing one, as in ``'x'y``: it is all there is to hide.
         inline: The inline comment from its ``#`` on, or None.
         inline_column: Of that ``#``, from 1, or None.
         section: Text of the heading above it, or None.

@@ -11,16 +11,11 @@ from typing import Any, Final
 from exai_ops.env.lines import whole
 from exai_ops.env.masking import Mask, has_credentials, hidden
 from exai_ops.env.model import Assignment
-from exai_ops.env.shown import is_secret_key, may_differ
+from exai_ops.env.shown import is_secret_key, may_differ, measures
 
 _SWITCH: Final = re.compile(r"true|false|yes|no|on|off|localhost|127\.0\.0\.1|0\.0\.0\.0|::1?", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{1,6})?")
-_MEASURES: Final = re.compile(
-    r"(?:^|_)(?:TIMEOUT|SECS?|SECONDS|MS|MINUTES|HOURS|DAYS|INTERVAL|TTL|DELAY|BACKOFF|PORT|SIZE|MAX|MIN|COUNT"
-    r"|LIMIT|LEN|LENGTH|BYTES|[KMG]B|CAPACITY|RATE|THRESHOLD|WINDOW|RETRIES|RETRY|INFLIGHT|CONCURRENT|PARALLEL"
-    r"|WORKERS|CONNECTIONS|TOKENS|DB)(?:_|$)",
-    re.IGNORECASE,
-)
+_DATABASE: Final = re.compile(r"(?:.*_)?DB", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,4 +71,6 @@ def _fits(key: str, patterns: tuple[str, ...]) -> bool:
 def _harmless(key: str, value: str) -> bool:
     if _SWITCH.fullmatch(value):
         return True
-    return _MEASURES.search(key) is not None and _NUMBER.fullmatch(value) is not None
+    if _DATABASE.fullmatch(key):
+        return value.isdigit() and len(value) <= 2  # the number of a database of Redis
+    return measures(key) and _NUMBER.fullmatch(value) is not None

@@ -40,7 +40,14 @@ PRIVATE_KEY: Final = Shape(
 URL: Final = Shape(
     "a password in a URL",
     ("://",),
-    r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://[^\s:/@\"'`<>]*:(?P<value>[^\s@/\"'`<>]+)@[A-Za-z0-9\[]",
+    r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://[^\s:/@\"'`<>]*:(?![0-9]{1,5}/)(?P<value>[^\s@\"'`<>]+)@[A-Za-z0-9\[]",
+)
+BEARER: Final = Shape(
+    "a token of an Authorization header",
+    ("earer ", "EARER ", "uthorization", "UTHORIZATION"),
+    r"(?i:\bbearer[ \t]+|\bauthorization[\"']?[ \t]*[:=,]"
+    r"[ \t]*[a-z]{0,2}[\"'`]?(?:basic|token|api-?key)[ \t]+)"
+    r"(?P<value>[A-Za-z0-9._~+/=-]{16,})",
 )
 SHAPES: Final = (
     JWT,
@@ -54,6 +61,16 @@ SHAPES: Final = (
         ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
         r"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{50,}",
     ),
+    Shape(
+        "a webhook of Slack",
+        ("hooks.slack.com/",),
+        r"hooks\.slack\.com/(?:services|workflows|triggers)/(?P<value>[A-Za-z0-9]+/[A-Za-z0-9]+/[A-Za-z0-9]{16,})",
+    ),
+    Shape(
+        "a key of Azure",
+        ("AccountKey=", "SharedAccessKey="),
+        r"(?:Account|SharedAccess)Key=(?P<value>[A-Za-z0-9+/]{20,}={0,2})",
+    ),
     _token("a token of GitLab", ("glpat-",), r"glpat-[A-Za-z0-9_-]{20,}"),
     _token("a token of Slack", ("xox",), r"xox[abeprs]-[A-Za-z0-9-]{20,}"),
     _token("an API key of Google", ("AIza",), r"AIza[A-Za-z0-9_-]{35}"),
@@ -64,6 +81,7 @@ SHAPES: Final = (
     _token(
         "a secret key of Supabase", ("sb_secret_", "sbp_"), r"sb_secret_[A-Za-z0-9_-]{20,}|sbp_[a-f0-9]{40}"
     ),
+    BEARER,  # the last: what a token is by its own shape says more
 )
 MARKS: Final = tuple(mark for shape in SHAPES for mark in shape.marks)
 _HOSTS: Final = (

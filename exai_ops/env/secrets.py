@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from exai_ops.env.secret_shapes import API_KEY, JWT, MARKS, PRIVATE_KEY, URL, Shape, matches
+from exai_ops.env.secret_shapes import API_KEY, BEARER, JWT, MARKS, PRIVATE_KEY, URL, Shape, matches
 from exai_ops.env.shown import is_placeholder, is_secret_key
 
 Manner: TypeAlias = Literal["dotenv", "config", "code"]
@@ -36,23 +36,33 @@ _MADE_UP_PARTS: Final = (
     "example", "12345", "23456", "abcdef", "qwert", "asdfg", "00000", "11111", "xxxx", "***", "...", "\u2026",
 )  # fmt: skip
 """What counts anywhere."""
-_REFERENCE: Final = (
-    r"\$[A-Za-z_{(]|\{\{|\$\$|%\(|%s|<[^<>]*>|\{[^{}]*\}|^(?:os|process|env|self|settings|config)\.|^!"
-)
+_REFERENCE: Final = r"\{\{|%\(|%s|<[^<>]*>|\{[^{}]*\}|^(?:os|process|env|self|settings|config)\.|^!"
+_DEFAULTED: Final = r"\$\{[A-Za-z_][A-Za-z0-9_]*:?[-=+]([^{}]*)\}"
+_VARIABLE: Final = r"\$\{[^{}]*\}?|\$\(.*|\$\$?([A-Za-z_][A-Za-z0-9_]*)"
 _HARMLESS: Final = r"(?i)[+-]?[0-9.,:]{1,15}|true|false|yes|no|on|off|[a-z][a-z0-9+.-]*://[^@]*"
 _PATH: Final = r"(?:\.{0,2}|~|[A-Za-z]:)[/\\].*"
 _PUBLIC: Final = r"(?i)PUBLIC[_-]?KEY|PUBLISHABLE|WebSocket-Key"
+_DATA_KEYS: Final = frozenset({
+    "primarykey", "foreignkey", "partitionkey", "sortkey", "rangekey", "rowkey", "cachekey", "idempotencykey",
+    "uniquekey", "dedupkey", "routingkey", "objectkey",
+})  # fmt: skip
+_UUID: Final = r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _NAME: Final = r"(?<![A-Za-z0-9_.-])(?P<key>[A-Za-z_][A-Za-z0-9_.-]{0,80})"
 _QUOTED: Final = (
     _NAME + r"[\"']?\]?\s*(?::(?:[A-Za-z.\[\] |]{1,60}=)?|=|:=|=>)\s*[a-z]{0,2}"
     r"(?P<q>[\"'`])(?P<value>[^\"'`\s]{8,})(?P=q)"
 )
-_BARE: Final = _NAME + r"\s*[=:]\s*(?P<value>[^\s\"'`#,;(){}\[\]]{8,})"
+_BARE: Final = (
+    _NAME + r"\s*[=:]\s*(?:\$\{[A-Za-z_][A-Za-z0-9_]*:?[-=])?(?P<value>(?!\?)[^\s\"'`#,;(){}\[\]]{8,})"
+)
+_SPACED: Final = r"(?i)(?:^\s*ENV\s+(?P<key>[A-Z_][A-Z0-9_]*)|(?:^|\s)password)\s+(?P<value>[^\s\"'=]{8,})"
+_DEFINED: Final = r"define\(\s*[\"'](?P<key>\w+)[\"']\s*,\s*(?P<q>[\"'])(?P<value>[^\"'\s]{8,})(?P=q)"
 _BEFORE: Final = r"([A-Za-z_][A-Za-z0-9_.-]*)[\"']?\]?\s*(?:=|:|:=|=>)\s*[\"'`]?$"
 _DOTENV: Final = r"\s*(?:export\s+)?(?P<key>[A-Za-z_][A-Za-z0-9_.-]*)\s*[=:]\s*(?P<value>.*)"
 WORDS: Final = (
-    "key", "token", "secret", "pass", "pwd", "credential", "auth", "jwt", "salt", "cookie", "signature",
-    "webhook", "dsn", "private",
+    "key", "token", "secret", "pass", "pwd", "cred", "_pat", "auth", "jwt", "salt", "cookie", "signature",
+    "webhook", "dsn", "private", "_pw", "dbpw", "pin", "psk", "_sk", "bearer", "unseal", "mnemonic", "seed",
+    "phrase", "recovery", "backup",
 )  # fmt: skip
 """One of them is in every name of a secret, in lower case."""
 _LONGEST: Final = 20_000  # characters of a line: beyond it are bundles and data
@@ -74,11 +84,21 @@ class Hit(NamedTuple):
     digest: bytes
 
 
+class _Found(NamedTuple):
+    """A secret and where in the line its value stands."""
+
+    hit: Hit
+    start: int
+    end: int
+
+
 def of_assignment(key: str, value: str) -> Hit | None:
     """The secret that a dotenv file's assignment holds, or None."""
     shape = next(_shapes(key, value), None)
-    if shape is not None or not _is_named(key) or not is_real(value):
-        return shape
+    if shape is not None:
+        return shape.hit
+    if not _is_named(key) or not is_real(value):
+        return None
     return _hit(key, NAMED, value, sure=is_dense(value))
 
 
@@ -90,26 +110,44 @@ def may_hold(text: str) -> bool:
     low = text.lower()
     for word in WORDS:
         if word in low:
-            return "=" in text or ":" in text
+            return _assigns(text, low)
     return False
 
 
+def _assigns(text: str, low: str) -> bool:
+    """Whether something in a line may be an assignment: ``=``, ``:``, ``ENV A b``, ``define('A', 'b')``."""
+    if "=" in text or ":" in text or "define(" in text:
+        return True
+    return "password " in low or low.lstrip().startswith("env ")
+
+
 def in_line(text: str, manner: Manner) -> list[Hit]:
-    """The secrets of a line. For ``dotenv``, comments and the rest of the line are read as ``config``."""
+    """The secrets of a line, each once. For ``dotenv``, comments are read as ``config``."""
     if not may_hold(text):
         return []
     text = text[:_LONGEST]
-    found = {hit.digest: hit for hit in _named(text, manner)}
-    for hit in _shapes("", text):
-        if manner == "code" and hit.what == URL.what and not hit.sure:
+    found: dict[bytes, _Found] = {}
+    taken = bytearray(len(text))
+    for one in (*_shapes("", text), *_named(text, manner)):
+        if manner == "code" and one.hit.what == URL.what and not one.hit.sure:
             continue  # a service's well-known password on the author's own machine
-        before = found.get(hit.digest)
-        found[hit.digest] = hit._replace(key=before.key if before else hit.key)
-    return list(found.values())
+        before = found.get(one.hit.digest)
+        if before is None and not any(taken[one.start : one.end]):
+            found[one.hit.digest] = one
+            taken[one.start : one.end] = b"\1" * (one.end - one.start)
+        elif before is not None and one.hit.what == NAMED:
+            found[one.hit.digest] = before._replace(hit=before.hit._replace(key=one.hit.key))
+    return [one.hit for one in sorted(found.values(), key=lambda one: one.start)]
 
 
 def _is_named(key: str) -> bool:
     return is_secret_key(key) and re.search(_PUBLIC, key) is None
+
+
+def _is_of_data(key: str, value: str) -> bool:
+    """Whether a name in code is that of a key of a table, or a value only tells one thing from others."""
+    name = re.sub(r"[^a-z]", "", key.lower())
+    return name in _DATA_KEYS or (name in ("key", "keys") and re.fullmatch(_UUID, value) is not None)
 
 
 def is_real(value: str) -> bool:
@@ -119,8 +157,26 @@ def is_real(value: str) -> bool:
     return not is_made_up(value) and (is_dense(value) or not re.fullmatch(_PATH, value))
 
 
+def without_references(value: str) -> str:
+    """A value without the variables that it refers to, and with the defaults that stand for them.
+
+    ``$x9DL7F`` is no name that somebody gave to a variable: small and capital letters and digits are mixed.
+    """
+    value = re.sub(_DEFAULTED, r"\1", value)
+    if re.fullmatch(_VARIABLE, value) and not is_dense(value):
+        return ""
+    return re.sub(_VARIABLE, lambda found: found[0] if _is_random(found[1] or "") else "", value)
+
+
+def _is_random(name: str) -> bool:
+    kinds = (str.isdigit, str.islower, str.isupper)
+    return all(any(map(kind, name)) for kind in kinds)
+
+
 def is_made_up(value: str) -> bool:
     """Whether a value only shows where one belongs, or what one looks like."""
+    if "$" in value and (rest := without_references(value)) != value:
+        return not is_dense(rest) or is_made_up(rest)
     body = re.sub(r"[^A-Za-z0-9]", "", value)
     few = len(set(body)) < (6 if len(body) < 32 else 8)
     return few or _says_made_up(value.lower()) or re.search(_REFERENCE, value) is not None
@@ -151,13 +207,14 @@ def entropy(text: str) -> float:
     return -sum(n / len(text) * math.log2(n / len(text)) for n in Counter(text).values()) if text else 0.0
 
 
-def _shapes(key: str, text: str) -> Iterator[Hit]:
+def _shapes(key: str, text: str) -> Iterator[_Found]:
     if not any(mark in text for mark in MARKS):
         return
     for shape, match in matches(text):
         value = match["value"] or match[0]
         if _is_credential(shape, value):
-            yield _kind(key or _name_before(text, match.start()), shape, value)
+            start, end = match.span("value" if match["value"] else 0)
+            yield _Found(_kind(key or _name_before(text, match.start()), shape, value), start, end)
 
 
 def _is_credential(shape: Shape, value: str) -> bool:
@@ -166,6 +223,8 @@ def _is_credential(shape: Shape, value: str) -> bool:
         return True  # the key itself is on the lines below
     if is_made_up(value) or (shape is API_KEY and not is_dense(value[3:])):
         return False
+    if shape is BEARER:
+        return is_dense(value)
     return shape is not URL or (len(value) >= 6 and not is_placeholder(value))
 
 
@@ -190,22 +249,24 @@ def _role(token: str) -> str:
     return role if role in ("anon", "service_role", "authenticated") else ""
 
 
-def _named(text: str, manner: Manner) -> Iterator[Hit]:
+def _named(text: str, manner: Manner) -> Iterator[_Found]:
     """Values under the names of secrets."""
     low = text.lower()
-    if not any(word in low for word in WORDS) or not ("=" in text or ":" in text):
+    if not any(word in low for word in WORDS) or not _assigns(text, low):
         return
     whole = re.match(_DOTENV, text) if manner == "dotenv" and not text.lstrip().startswith("#") else None
     if whole is not None:
         hit = of_assignment(whole["key"], _unquoted(whole["value"]))
         if hit is not None:
-            yield hit
+            yield _Found(hit, *whole.span("value"))
         return
-    for pattern in (_QUOTED,) if manner == "code" else (_QUOTED, _BARE):
+    for pattern in (_QUOTED, _DEFINED) if manner == "code" else (_QUOTED, _BARE, _SPACED):
+        if pattern is _DEFINED and "define(" not in text:
+            continue
         for match in re.finditer(pattern, text):
-            key, value = match["key"], match["value"]
-            if _is_named(key) and is_real(value) and is_dense(value):
-                yield _hit(key, NAMED, value, sure=True)
+            key, value = match["key"] or match[0].split()[0], match["value"]
+            if _is_named(key) and is_real(value) and is_dense(value) and not _is_of_data(key, value):
+                yield _Found(_hit(key, NAMED, value, sure=True), *match.span("value"))
 
 
 def _unquoted(written: str) -> str:

@@ -17,12 +17,13 @@ _GUESSED: Final = (
     r"|(?:19|20)\d\d"
 )
 _CHOSEN: Final = frozenset({"TOKEN", "PASSWORD", "PASSWD", "PASSPHRASE", "PASS", "PWD", "SECRET", "SALT"})
+_CHOSEN_ENDS: Final = ("PASSWORD", "PASSWD", "PASSPHRASE")
 
 
 def is_chosen(key: str) -> bool:
     """Whether a key is that of a secret that its owner makes up, as providers make API keys."""
     words = key.upper().split("_")
-    return words[-1] in _CHOSEN or words[-2:] == ["SECRET", "KEY"]
+    return words[-1] in _CHOSEN or words[-1].endswith(_CHOSEN_ENDS) or words[-2:] == ["SECRET", "KEY"]
 
 
 def weakness(value: str) -> str | None:

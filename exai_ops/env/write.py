@@ -49,8 +49,9 @@ class Written:
 def replace(path: Path, *, before: bytes, after: bytes) -> Written:
     """Puts ``after`` in the place of ``before``, and ``before`` into ``<name>.bak`` or the next number.
 
-    Mode and owner stay. A kill at any point leaves the old file or the new one, whole. Raises CouldNotLook
-    when there is no regular file, NotWritten when it is no longer ``before`` or the disk refuses.
+    Mode and owner stay; the kept content is its owner's alone. A kill at any point leaves the old file or
+    the new one, whole. Raises CouldNotLook when there is no regular file, NotWritten when it is no longer
+    ``before`` or the disk refuses.
     """
     target = _resolved(path)
     try:
@@ -110,22 +111,22 @@ def _backup(target: Path, before: bytes, old: os.stat_result) -> Iterator[Path]:
                 continue
             raise
         with _removed_on_error(backup):
-            _fill(descriptor, before, old)
+            _fill(descriptor, before, old, mode=stat.S_IMODE(old.st_mode) & 0o600)
             yield backup
         return
 
 
 def _create(path: Path, data: bytes, old: os.stat_result) -> None:
-    _fill(os.open(path, _NEW, 0o600), data, old)
+    _fill(os.open(path, _NEW, 0o600), data, old, mode=stat.S_IMODE(old.st_mode))
 
 
-def _fill(descriptor: int, data: bytes, old: os.stat_result) -> None:
+def _fill(descriptor: int, data: bytes, old: os.stat_result, *, mode: int) -> None:
     """Writes a file that is private until its owner is the old one's, and closes it."""
     with os.fdopen(descriptor, "wb") as file:
         now = os.fstat(file.fileno())
         if (now.st_uid, now.st_gid) != (old.st_uid, old.st_gid):
             os.fchown(file.fileno(), old.st_uid, old.st_gid)
-        os.fchmod(file.fileno(), stat.S_IMODE(old.st_mode))
+        os.fchmod(file.fileno(), mode)
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -133,6 +133,8 @@ def test_every_format_has_the_same_exit_code(
 
 def test_baseline(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check("--baseline", "base.json", "--write-baseline") == 0
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "exai: base.json: written, with 3 findings\n")
     assert check("--baseline", "base.json", "--fail-on", "info") == 0
     assert capsys.readouterr().out == "ok\n"
     (here / ".env").write_text("\nA=45\nB=1\nC=\nA=46\n")
@@ -141,6 +143,14 @@ def test_baseline(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / ".env").write_text("A=45\nB=1\nC=\n")
     assert check("--baseline", "base.json", "--format", "short") == 0
     assert codes(capsys) == ["ENV092"]
+
+
+def test_a_baseline_keeps_nothing_of_the_suppressions(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / ".env").write_text("A=45\nB=1  # exai:ignore[ENV104] nothing\nC=  # exai:ignore[ENV104]\n")
+    assert check("--baseline", "base.json", "--write-baseline") == 0
+    capsys.readouterr()
+    check("--baseline", "base.json", "--format", "short")
+    assert sorted(codes(capsys)) == ["ENV090", "ENV091"]
 
 
 def test_suppression(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -193,6 +193,17 @@ def test_values_of_secrets_are_numbered_and_never_shown() -> None:
     assert [found.shown(row) for row in found.rows][:1] == ["***"]
 
 
+def test_json_says_that_it_is_a_secret() -> None:
+    def secret(key: str, value: str) -> bool:
+        found = explained(key, {".env": f"{key}={value}\n"}, use=("compose",), dotenv=(".env",))
+        return bool(json.loads(as_json(found))["secret"])
+
+    assert secret("DB_PASSWORD", "kestrel")
+    assert secret("DB_PASSWORD", "")
+    assert secret("ANY", "redis://u:kestrel@h/0")
+    assert not secret("REGION", "kestrel")
+
+
 def test_the_nearest_name_is_offered() -> None:
     files = {"c.yml": "services: {web: {environment: [REDIS_URL=1], env_file: e}}\n", "e": "OTHER_NAME=1\n"}
     assert explained("REDIS_URI", files).nearest == "REDIS_URL"

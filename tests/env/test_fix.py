@@ -69,6 +69,11 @@ def test_what_somebody_wants_as_it_is_stays() -> None:
     assert done.document.text == "\ufeffA=1 \nB=2\n"
 
 
+def test_a_repeated_line_stays_above_what_may_be_the_rest_of_its_value() -> None:
+    text = "REDIS_PASSWORD=one\nA=one\nREDIS_PASSWORD=one\nBARE\n"
+    assert fix(document(text), readers=("bash",)).document.text == text
+
+
 @settings(max_examples=120, deadline=None)
 @given(documents())
 def test_values_and_comments_stay_and_a_second_run_does_nothing(before: Document) -> None:

@@ -26,7 +26,7 @@ LEFT = {
     "ENV011": (1, "where a section belongs"),
     "ENV202": (31, "nobody takes out a key but who knows what else reads the file"),
     "ENV207": (2, "which of two timeouts is wrong"),
-    "ENV303": (10, "a key that is issued elsewhere"),
+    "ENV303": (11, "a key that is issued elsewhere"),
     "ENV304": (1, "whoever knows the old token must get the new one"),
     "CMP002": (1, "how compose is run"),
     "CMP004": (1, "the compose file is not an environment file"),

@@ -57,6 +57,7 @@ EXPECTED = {
         ENV303 error .env.docker 216 GLM_API_KEY
         ENV303 error .env.docker 221 ZHIPUAI_API_KEY
         ENV303 error .env.docker 400 REDIS_PASSWORD
+        ENV303 warning .env.docker 401 REDIS_URL
         ENV303 warning .env.docker 426 SUPABASE_URL
         ENV303 error .env.docker 427 SUPABASE_ANON_KEY
         ENV303 error .env.docker 428 SUPABASE_SERVICE_ROLE_KEY
@@ -74,9 +75,11 @@ EXPECTED = {
         ENV303 error .env.docker 120 GLM_API_KEY
         ENV303 error .env.docker 123 KIMI_API_KEY
         ENV303 error .env.docker 126 EXAI_WS_TOKEN
+        ENV303 warning .env.docker 131 SUPABASE_URL
         ENV303 error .env.docker 132 SUPABASE_ACCESS_TOKEN
         ENV303 error .env.docker 133 SUPABASE_ANON_KEY
         ENV303 error .env.docker 134 SUPABASE_SERVICE_ROLE_KEY
+        ENV303 warning .env.docker 141 REDIS_URL
         ENV303 error .env.docker 142 REDIS_PASSWORD
         ENV303 error .env.docker 147 MINIMAX_M2_KEY
         """,

@@ -114,6 +114,37 @@ def test_paths(
     assert [line.split(":")[0] for line in scan(capsys, "--history")[1]] == ["x.env"]
 
 
+def test_every_path_is_one_that_git_tracks(
+    repository: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository(a__x="1\n", a__b__y="1\n")
+    Path("loose").write_text("1\n")
+    for paths in (["a"], ["a", "a/x"], ["./a/b/", "a/b"], ["."], [str(Path.cwd())]):
+        assert scan(capsys, *paths) == (0, [])
+    for paths in (["a", "src/gone.py"], ["loose", "a"], ["a", "a/x/"]):
+        assert main(["env", "scan", *paths]) == 3
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.startswith(f"exai: error: git tracks nothing at {max(paths, key=len)}")
+
+
+def test_history_of_what_is_not_tracked_any_more(
+    repository: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["env", "scan", "--history"]) == 3
+    first = repository(_dot_env=f"API_KEY={secret()}\n")
+    git("rm", "-q", "--cached", ".env")
+    git("commit", "-q", "-m", "a step")
+    capsys.readouterr()
+    named = "a value under the name of a secret"
+    for paths in ([], [".env"]):
+        expected = f".env:1: error ENV311 API_KEY is {named}, added by commit {first[:12]}"
+        assert scan(capsys, "--history", *paths) == (1, [expected])
+    assert main(["env", "scan", ".env"]) == 3
+    assert main(["env", "scan", "--history", ".env", "gone"]) == 3
+    assert "git never tracked anything at gone" in capsys.readouterr().err
+
+
 def test_history(repository: Callable[..., str], capsys: pytest.CaptureFixture[str]) -> None:
     stays, goes, other = secret(), secret(), secret()
     repository(a="nothing\n")
@@ -129,6 +160,91 @@ def test_history(repository: Callable[..., str], capsys: pytest.CaptureFixture[s
         f".env:3: error ENV311 OLD_KEY is {named}, added by commit {first[:12]}",
         f"side.env:1: error ENV311 SIDE_TOKEN is {named}, added by commit {side[:12]}",
     ])  # fmt: skip
+
+
+def test_a_line_for_each_way_to_write_a_secret(
+    repository: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    v = secret(20)
+    slack = "https://hooks.slack.com/" + f"services/T02AB3CD5/B01XY2ZW3/{v}QwEr"
+    repository(
+        a_dot_env=f"SLACK_WEBHOOK_URL={slack}\nAZURE=DefaultEndpointsProtocol=https;AccountKey={v}{v}==\n"
+        f"DATABASE_URL=postgres://app:{v[:5]}/{v}@db/app\nSECRET_KEY_BASE={v}\nADMIN_PASSWORD_PROD={v}x\n"
+        f"CELERY_BROKER_PASSWORD1={v}y\nAPI_TOKENS={v}z\n",
+        _dot_envrc=f"export DB_PASSWORD={v}\n",
+        _dot_npmrc=f"//registry.example.org/:_authToken={v}\n",
+        _dot_netrc=f"machine h login u password {v}\n",
+        wp_dot_php=f"define( 'DB_PASSWORD', '{v}' );\n",
+        web_dot_config=f'<add connectionString="Server=s;Password={v};" />\n',
+        Dockerfile=f"FROM x\nENV DB_PASSWORD {v}\n",
+    )
+    Path("wide.env").write_bytes(f"DB_PASSWORD={v}\n".encode("utf-16"))
+    git("add", "-A")
+    code, lines = scan(capsys)
+    where = sorted(next(w for w in line.split() if ":" in w).rstrip(":") for line in lines)
+    assert code == 1
+    assert where == sorted([
+        *(f"a.env:{n}" for n in range(1, 8)), ".envrc:1", ".npmrc:1", ".netrc:1", "wp.php:1", "web.config:1",
+        "Dockerfile:2", "wide.env:1",
+    ])  # fmt: skip
+    assert v not in "".join(lines)
+
+
+HIDING = {
+    "an attribute": ("*.env -diff\n", ()),
+    "an attribute for binary files": ("* binary\n", ()),
+    "no first commit": ("", ("log.showRoot", "false")),
+    "an encoding": ("", ("i18n.logOutputEncoding", "UTF-16")),
+}
+
+
+@pytest.mark.parametrize(("attributes", "setting"), HIDING.values(), ids=HIDING)
+def test_nothing_that_a_repository_says_hides_its_history(
+    repository: Callable[..., str],
+    capsys: pytest.CaptureFixture[str],
+    attributes: str,
+    setting: tuple[str, ...],
+) -> None:
+    commit = repository(a_dot_env=f"DB_PASSWORD={secret()}\n", _dot_gitattributes=attributes)
+    repository(a_dot_env="A=1\n")
+    git(*(("config", *setting) if setting else ("status",)))
+    code, lines = scan(capsys, "--history")
+    assert code == 1
+    assert len(lines) == 1
+    assert commit[:12] in lines[0]
+
+
+def test_a_history_that_is_cut_is_not_known(
+    repository: Callable[..., str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository(a_dot_env=f"DB_PASSWORD={secret()}\n")
+    repository(a_dot_env="A=1\n")
+    git("clone", "-q", "--depth", "1", f"file://{Path.cwd()}", "../cut")
+    monkeypatch.chdir("../cut")
+    code, lines = scan(capsys, "--history")
+    assert code == 3
+    assert "shallow" in lines[0]
+    assert scan(capsys)[0] == 0
+
+
+def test_a_bare_repository(
+    repository: Callable[..., str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = repository(a_dot_env=f"DB_PASSWORD={secret()}\n")
+    git("clone", "-q", "--bare", ".", "../bare")
+    monkeypatch.chdir("../bare")
+    code, lines = scan(capsys, "--history")
+    assert code == 1
+    assert commit[:12] in lines[0]
+    code, lines = scan(capsys, "--history", "a.env")
+    assert (code, len(lines)) == (1, 1)
+
+
+def test_binary_files_of_the_history_are_passed_over(
+    repository: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository(a_dot_bin=f"\0DB_PASSWORD={secret()}\n")
+    assert scan(capsys, "--history")[0] == 0
 
 
 def test_a_merge_that_adds_a_secret_of_its_own(
@@ -173,14 +289,48 @@ def test_suppression(repository: Callable[..., str], capsys: pytest.CaptureFixtu
         '{ code = "ENV310", file = "e/*", reason = "gone" },'
         '{ code = "ENV001", reason = "not asked here" }]\n',
     )
-    assert [line.split(" ", 1)[0] for line in scan(capsys)[1]] == ["c.py:1:", "pyproject.toml:2:"]
+    assert [line.split()[::2][:2] for line in scan(capsys)[1]] == [
+        ["c.py:1:", "ENV091"],
+        ["c.py:1:", "ENV310"],
+        ["pyproject.toml:2:", "ENV090"],
+    ]
     repository(a_dot_py="", b_dot_py="", c_dot_py="", d__x_dot_env="")
     lines = scan(capsys, "--history", "--fail-on", "warning")[1]
-    assert [line.split(" ", 1)[0] for line in lines if "ENV311" in line] == [
-        "b.py:2:",
-        "c.py:1:",
-        "d/x.env:1:",
-    ]
+    assert [line.split(" ", 1)[0] for line in lines if "ENV311" in line] == ["c.py:1:", "d/x.env:1:"]
+
+
+def test_what_is_said_of_a_secret_counts_in_the_commit_that_adds_both(
+    repository: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    mark = "exai:" + "ignore"
+    repository(
+        a_dot_py=f'# {mark}[ENV311] made up\n# so it is\nKEY = "{secret()}"\nOTHER_KEY = "{secret()}"\n',
+        b_dot_env=f"# {mark}-file[ENV311] made up, all of them\nA=1\nA_KEY={secret()}\nB_KEY={secret()}\n",
+        c_dot_env=f"# {mark}[ENV311]\nA_KEY={secret()}\n",
+        d_dot_env=f"# {mark}[ENV005] another rule\nA_KEY={secret()}\n",
+    )
+    repository(a_dot_py="", b_dot_env="", c_dot_env="", d_dot_env="")
+    lines = scan(capsys, "--history")[1]
+    assert [line.split()[0] for line in lines] == ["a.py:4:", "c.env:2:", "d.env:2:"]
+
+
+def test_suppressions_without_a_reason_or_a_secret(
+    repository: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    mark = "exai:" + "ignore"
+    repository(
+        a_dot_py=f"A = 1  # {mark}[ENV310] nothing here\n",
+        b_dot_py=f"A = 1  # {mark}[ENV310]\n",
+        c_dot_py=f"A = 1  # {mark}[ENV311] it was here once\n# {mark}[ENV005] of another command\n",
+        d_dot_py=f'# {mark}-file[ENV310] made up\nA_KEY = "{secret()}"\nB_KEY = "{secret()}"\n',
+    )
+    for args in ((), ("--history",), ("a.py", "b.py", "c.py")):
+        code, lines = scan(capsys, *args)
+        assert code == 0
+        assert [line.split()[:3] for line in lines] == [
+            ["a.py:1:", "warning", "ENV090"],
+            ["b.py:1:", "warning", "ENV091"],
+        ]
 
 
 def test_suppressions_of_a_scan_are_none_of_the_check(
@@ -197,6 +347,7 @@ def test_baseline(repository: Callable[..., str], capsys: pytest.CaptureFixture[
     repository(_dot_env=f"API_KEY={value}\n")
     assert main(["env", "scan", "--baseline", "base.json", "--write-baseline"]) == 0
     assert value[:6] not in Path("base.json").read_text()
+    assert capsys.readouterr().err == "exai: base.json: written, with 1 finding\n"
     assert scan(capsys, "--baseline", "base.json") == (0, [])
     repository(_dot_env="A=1\n")
     assert [line.split()[2] for line in scan(capsys, "--baseline", "base.json")[1]] == ["ENV092"]

@@ -249,6 +249,88 @@ def test_this_repository_holds_none() -> None:
     assert [(spot.file, spot.line, spot.hit.what) for spot in spots] == []
 
 
+DOLLARS = {
+    "in single quotes": ("dotenv", "A_PASSWORD='{0}$x9DL7F'", 1),
+    "in a URL": ("dotenv", "C_URL=postgres://u:{0}$x9DL7H@h/d", 1),
+    "two of them": ("dotenv", "E_PASSWORD={0}$$x9DL7Hk2", 1),
+    "in code": ("code", 'password = "{0}$x9DL7Y"', 1),
+    "in YAML": ("config", "password: '{0}$x9DL7Z'", 1),
+    "a default": ("config", "password: ${X:-{0}}", 1),
+    "a default in quotes": ("config", 'password: "${X:-{0}}"', 1),
+    "a default of a secret": ("config", 'password: "${DB_PASSWORD:-{0}}"', 1),
+    "a default in dotenv": ("dotenv", "PASSWORD=${X:-{0}}", 1),
+    "a reference": ("dotenv", "A_PASSWORD=$DB_PASSWORD_2024", 0),
+    "a reference in a style of its own": ("dotenv", "A_PASSWORD=$DbPass1", 0),
+    "a reference within": ("dotenv", "A_PASSWORD=prefix-${DB_PASSWORD_1}-suffix", 0),
+    "a reference of a shell": ("config", 'PASSWORD="$(cat /run/secrets/a1b2c3d4e5f6)"', 0),
+    "a container's own": ("config", "password: $$REDIS_PASSWORD_2024", 0),
+    "a message": ("config", "PASSWORD: ${DB_PASSWORD:?put1it2into3the4file5}", 0),
+    "an empty default": ("config", "PASSWORD: ${DB_PASSWORD:-}", 0),
+    "a placeholder": ("config", "PASSWORD: ${DB_PASSWORD:-your-password-here-123456}", 0),
+}
+
+
+@pytest.mark.parametrize(("manner", "line", "count"), DOLLARS.values(), ids=DOLLARS)
+def test_secrets_with_a_dollar_and_references(manner: str, line: str, count: int) -> None:
+    hits = in_line(line.replace("{0}", chars(20)), manner)  # type: ignore[arg-type]
+    assert len(hits) == count
+
+
+def test_rules_see_secrets_with_a_dollar() -> None:
+    text = f"A_PASSWORD='q$x9DL7Fk'\nB_PASSWORD='{KEY[3:23]}$x9DL7F'\nC_PASSWORD='{KEY[3:23]}$x9DL7F'\n"
+    text += "D_PASSWORD=$B_PASSWORD\n"
+    assert places(found(RULES, "ENV301", context(example=text)))[1:] == [
+        ("error", 2, "B_PASSWORD"),
+        ("error", 3, "C_PASSWORD"),
+    ]
+    tracked = context(live=text, tracked=frozenset({LIVE}))
+    assert [line for _, line, _ in places(found(RULES, "ENV302", tracked))] == [1, 2, 3]
+    assert places(found(RULES, "ENV304", context(live=text))) == [("warning", 1, "A_PASSWORD")]
+    assert places(found(RULES, "ENV305", context(live=text))) == [("warning", 3, "C_PASSWORD")]
+
+
+HEADERS = {
+    "Python": ('h = {"Authorization": "Bearer {}"}', 1),
+    "curl": ('curl -H "Authorization: Bearer {}" h', 1),
+    "basic": ('curl -H "authorization: Basic {}" h', 1),
+    "a call": ('set("Authorization", f"Token {}")', 1),
+    "a variable": ('curl -H "Authorization: Bearer $TOKEN_2024" h', 0),
+    "a field": ('h = {"Authorization": f"Bearer {self.token}"}', 0),
+    "prose": ("a bearer of internationalisation, and authorization: basic understanding", 0),
+}
+
+
+@pytest.mark.parametrize(("line", "count"), HEADERS.values(), ids=HEADERS)
+@pytest.mark.parametrize("manner", ["config", "code"])
+def test_authorization_headers(line: str, count: int, manner: str) -> None:
+    hits = in_line(line.replace("{}", chars(24)), manner)  # type: ignore[arg-type]
+    assert [hit.what for hit in hits] == ["a token of an Authorization header"] * count
+    assert [hit.what for hit in in_line(line.replace("{}", jwt("anon")), "code")] == [
+        "a JSON Web Token with the role anon"
+    ] * count
+
+
+@pytest.mark.parametrize("manner", ["config", "code"])
+def test_keys_of_tables_are_no_secrets(manner: str) -> None:
+    for line in (
+        'primary_key = "id_3f9a1c77e2b84d06"',
+        'sortKey: "id_3f9a1c77e2b84d06"',
+        'key = "3f9a1c77-e2b8-4d06-9a1c-77e2b84d0612"',
+    ):
+        assert in_line(line, manner) == []  # type: ignore[arg-type]
+    table, api = "COSMOS_PRIMARY" + "_KEY=id_", "api" + '_key = "'
+    assert len(in_line(f'{api}3f9a1c77-e2b8-4d06-9a1c-77e2b84d0612"', "code")) == 1
+    assert len(in_line(f'key = "{chars(24)}"', "code")) == 1
+    assert len(in_line(f"{table}3f9a1c77e2b84d06", "dotenv")) == 1
+
+
+@pytest.mark.parametrize("manner", ["dotenv", "config", "code"])
+def test_one_value_is_one_secret(manner: str) -> None:
+    line = f'dsn = "postgres://u:{chars(24)}@h/d"'
+    (hit,) = in_line(line, manner)  # type: ignore[arg-type]
+    assert (hit.key, hit.what) == ("dsn", "a password in a URL")
+
+
 # --- weak ones ---
 
 WEAK = {

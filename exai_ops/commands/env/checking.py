@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +15,7 @@ from exai_ops.findings import exit_code, parse_fail_on
 if TYPE_CHECKING:
     from exai_ops.env.rules.table import Rule
     from exai_ops.env.tracked import Tracked
+    from exai_ops.findings import Finding
 
 
 class Options(NamedTuple):
@@ -120,10 +122,18 @@ def _judge(options: Options, tracked: Callable[[], Tracked]) -> int:
     )
     findings = run(chosen, seen.context, leave)
     if options.write_baseline and base is not None:
-        baseline.write(base, findings)
+        keep(base, findings)
         return 0
     print(render(findings), end="")
     return exit_code(findings, fail_on=least)
+
+
+def keep(base: Path, findings: Sequence[Finding]) -> None:
+    """Write a baseline, and say on stderr how many findings it holds. Raises CouldNotLook."""
+    from exai_ops.env import baseline
+
+    count = baseline.write(base, findings)
+    print(f"exai: {base}: written, with {count} finding{'' if count == 1 else 's'}", file=sys.stderr)
 
 
 def _split(texts: Sequence[str]) -> list[str]:

@@ -16,6 +16,7 @@ from exai_ops.findings import Finding, Location, Status, exit_code, parse_fail_o
 if TYPE_CHECKING:
     from exai_ops.env.git import Added
     from exai_ops.env.scan import Known, Spot
+    from exai_ops.env.suppression import Suppression
 
 _EVERY_S = 2.0
 
@@ -36,6 +37,7 @@ def scan(
     ] = False,
 ) -> None:
     """Find secrets in the files that git tracks: names, files, lines and commits, never values."""
+    from exai_ops.commands.env.checking import keep
     from exai_ops.env import baseline as kept
     from exai_ops.render import renderer
 
@@ -46,7 +48,7 @@ def scan(
     old = None if base is None or write_baseline else kept.read(base)
     found = _judge(paths or [], history, timeout)
     if write_baseline and base is not None:
-        kept.write(base, found)
+        keep(base, found)
         raise typer.Exit(0)
     if old is not None:
         found = kept.apply(found, old, str(base), judged=_judged(history))
@@ -63,14 +65,15 @@ def _judge(paths: Sequence[str], history: bool, max_s: float) -> list[Finding]:
     from exai_ops.env.scan import known, of_history, of_tracked
 
     config = [e for e in read_config(Path()).ignore if e.code in (TRACKED, HISTORY)]
-    spots, missed = _tracked(tracked_files(paths))
+    spots, missed, meant = _tracked(tracked_files(paths, once=history))
     now = {known(spot) for spot in spots}
     first, late = _history(paths, max_s) if history else ({}, [])
     commits = {key: commit for key, (commit, _) in first.items()}
-    found = [of_tracked(spot, commits.get(known(spot))) for spot in spots if not spot.hidden]
+    found = [of_tracked(spot, commits.get(known(spot))) for spot in spots]
     found += [of_history(s, commit) for key, (commit, s) in first.items() if key not in now and not s.hidden]
+    left = suppression.apply(found, meant, judged=lambda code: code == TRACKED)
     judged = _judged(history and not paths, not paths)
-    left = suppression.apply(found, suppression.in_config(config), judged=judged)
+    left = suppression.apply(left, suppression.in_config(config), judged=judged)
     left.sort(key=lambda f: (f.where.file or "", f.where.line or 0, f.code))
     return [_printable(finding) for finding in (*left, *missed, *late)]
 
@@ -82,15 +85,18 @@ def _judged(history: bool, tracked: bool = True) -> Callable[[str], bool]:
     return lambda code: (code == TRACKED and tracked) or (code == HISTORY and history)
 
 
-def _tracked(files: Sequence[str]) -> tuple[list[Spot], list[Finding]]:
-    """The secrets of the tracked files, and what could not be read. Links are not followed."""
+def _tracked(files: Sequence[str]) -> tuple[list[Spot], list[Finding], list[Suppression]]:
+    """The secrets of the tracked files, what could not be read, and what is said of the secrets there.
+
+    Links are not followed.
+    """
     from exai_ops.env.load import read_file
     from exai_ops.env.rules.secrets import TRACKED
-    from exai_ops.env.scan import in_file
-    from exai_ops.env.suppression import in_text
+    from exai_ops.env.scan import in_file, said_of_secrets
 
     spots: list[Spot] = []
     missed: list[Finding] = []
+    meant: list[Suppression] = []
     for file in files:
         path = Path(file)
         if path.is_symlink() or not path.is_file():
@@ -101,30 +107,26 @@ def _tracked(files: Sequence[str]) -> tuple[list[Spot], list[Finding]]:
             message = error.message.removeprefix(f"{file}: ")
             missed.append(Finding(TRACKED, Status.UNKNOWN, message, "", Location(file)))
             continue
-        if b"\0" not in data[:8000]:
-            text = data.decode("utf-8", "replace")
-            meant = [s for s in in_text(file, text) if s.reason and s.code == TRACKED]
-            spots += [spot._replace(hidden=_covered(spot, meant)) for spot in in_file(file, text)]
-    return spots, missed
-
-
-def _covered(spot: Spot, meant: Sequence[object]) -> bool:
-    from exai_ops.env.scan import of_tracked
-    from exai_ops.env.suppression import Suppression
-
-    finding = of_tracked(spot, None)
-    return any(isinstance(s, Suppression) and s.covers(finding) for s in meant)
+        wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+        if wide or b"\0" not in data[:8000]:
+            text = data.decode("utf-16" if wide else "utf-8", "replace")
+            meant += said_of_secrets(file, text)
+            spots += in_file(file, text)
+    return spots, missed, meant
 
 
 def _history(paths: Sequence[str], max_s: float) -> tuple[dict[Known, tuple[str, Spot]], list[Finding]]:
     """The first commit and place of each secret that the history had, and why it was not read to its end."""
-    from exai_ops.env.git import count_commits, history
+    from exai_ops.env.git import count_commits, history, is_cut
     from exai_ops.env.rules.secrets import HISTORY
     from exai_ops.env.scan import MOST, in_history, known
 
     first: dict[Known, tuple[str, Spot]] = {}
     late: list[Finding] = []
     total = count_commits(paths)
+    if is_cut():
+        message = "the history is cut here: a shallow clone lacks the older commits"
+        late.append(Finding(HISTORY, Status.UNKNOWN, message, "git fetch --unshallow, then run it again"))
     try:
         with history(paths, max_s) as lines:
             for commit, spot in in_history(_told(lines, total)):

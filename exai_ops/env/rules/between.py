@@ -9,9 +9,9 @@ from typing import Final
 from exai_ops.env.find import EXAMPLES, LIVE, quoted
 from exai_ops.env.model import Assignment, Comment, Document
 from exai_ops.env.removed import removed
-from exai_ops.env.rules.reading import groups, readings
+from exai_ops.env.rules.reading import groups, readings, seen
 from exai_ops.env.rules.table import Context, Rule
-from exai_ops.env.shown import may_differ, shown
+from exai_ops.env.shown import may_differ
 from exai_ops.findings import Finding, Location, Status
 
 PAIR: Final = "needs an example and a live file"
@@ -48,7 +48,9 @@ def missing_in_live(context: Context) -> Iterator[Finding]:
         if key in off:
             status, why = Status.INFO, f", where line {off[key]} has it as a comment"
         message = f"{key} is not in {live.path}{why}"
-        yield Finding("ENV001", status, message, f"add to {live.path}: {_line(there)}", at(example, there))
+        yield Finding(
+            "ENV001", status, message, f"add to {live.path}: {_line(context, there)}", at(example, there)
+        )
 
 
 def missing_in_example(context: Context) -> Iterator[Finding]:
@@ -116,9 +118,9 @@ def values_differ(context: Context) -> Iterator[Finding]:
         if documented.value == used.value or any(fnmatchcase(key, p) for p in context.differ):
             continue
         if may_differ(key, documented.value, used.value) is None:
-            values = f"{shown(key, documented.value)} here and {shown(key, used.value)}"
+            values = f"{seen(context, key, documented.value)} here and {seen(context, key, used.value)}"
             message = f"{key} is {values} in {live.path}:{used.line}"
-            right = _line(used)
+            right = _line(context, used)
             hint = f"write {right} here if {live.path} is right, else mend that"
             hint += f'; or list "{key}" in [tool.exai] differ'
             yield Finding("ENV005", Status.WARNING, message, hint, at(example, documented))
@@ -133,9 +135,9 @@ def _weight(context: Context, key: str) -> tuple[Status, str]:
     return Status.WARNING, ""
 
 
-def _line(assignment: Assignment) -> str:
+def _line(context: Context, assignment: Assignment) -> str:
     """An assignment as a hint may show it."""
-    value = shown(assignment.key, assignment.value)
+    value = seen(context, assignment.key, assignment.value)
     plain = {"nothing": "", "***": "..."}.get(value, assignment.written)
     return f"{assignment.key}={plain}" if len(plain) <= 60 else f"{assignment.key}=..."
 

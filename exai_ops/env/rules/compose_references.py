@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from exai_ops.compose.model import Interpolation, Place, Problem, Project, Source
 from exai_ops.env.find import quoted
 from exai_ops.env.rules.compose_environment import at, files_read
 from exai_ops.env.rules.table import Context
-from exai_ops.env.shown import is_secret_key
+from exai_ops.env.shown import MASK, is_secret_key, may_name
 from exai_ops.env.weak import MAKE_ONE, is_chosen
 from exai_ops.findings import Finding, Location, Status
 
@@ -44,7 +45,7 @@ def _is_password_of_url(project: Project, reference: Interpolation) -> bool:
 
 def _refused_file(project: Project, problem: Problem) -> Finding:
     """The one finding for a file that gives nothing, whatever it should have given."""
-    waiting = dict.fromkeys(f"${{{r.name}}}" for r in project.interpolations if not r.found)
+    waiting = dict.fromkeys(f"${{{r.name}}}" for r in project.interpolations if not r.found and _may_name(r))
     many = f" and {len(waiting) - 3} more" if len(waiting) > 3 else ""
     lost = f", so {', '.join([*waiting][:3])}{many} can get nothing from it" if waiting else ""
     hint = f"mend line {problem.place.line} of {problem.place.file}: close its quotes, or write KEY=value"
@@ -66,6 +67,10 @@ def _each_once(references: Iterable[Interpolation]) -> Iterable[Interpolation]:
 def _unresolved(context: Context, project: Project, reference: Interpolation, *, required: bool) -> Finding:
     name, env = reference.name, project.env_file or ".env"
     file, read = _file_with(context, project, reference)
+    if not reference.found and not file and not _may_name(reference):
+        message = "a $ here begins the name of a variable that nothing sets, so it is empty"
+        hint = "write $$ for a $ that is meant as it is"
+        return Finding("CMP002", Status.ERROR, message, hint, at(reference.place, MASK))
     if reference.found:
         message, hint = _empty(name, project.sources.get(name))
     elif file is not None:
@@ -80,6 +85,19 @@ def _unresolved(context: Context, project: Project, reference: Interpolation, *,
     serious = required or file is not None or is_secret_key(name)
     status = Status.ERROR if serious else Status.WARNING
     return Finding("CMP002", status, message, hint, at(reference.place, name))
+
+
+_NO_SECRETS_IN: Final = (
+    "image", "ports", "volumes", "build", "container_name", "hostname", "labels", "networks"
+)  # fmt: skip
+
+
+def _may_name(reference: Interpolation) -> bool:
+    """Whether a finding may say the name: it may be a piece of a password that has a $ in it."""
+    first, _, rest = reference.path.partition(".")
+    if first in _NO_SECRETS_IN:
+        return True
+    return may_name(reference.name, reference.written, secret=is_secret_key(rest))
 
 
 def _empty(name: str, source: Source | None) -> tuple[str, str]:

@@ -9,8 +9,8 @@ from exai_ops.env.model import Assignment, Document
 from exai_ops.env.order import moves
 from exai_ops.env.outline import Block, Matched, blocks, match, says, sections
 from exai_ops.env.rules.between import at, off, pair, skip
+from exai_ops.env.rules.reading import worded
 from exai_ops.env.rules.table import Context, Rule
-from exai_ops.env.shown import said
 from exai_ops.env.suppression import MARK
 from exai_ops.findings import Finding, Location, Status
 
@@ -31,7 +31,8 @@ def other_section(context: Context) -> Iterator[Finding]:
         if _strays(key, example, live, matched):
             one, two = example.index[key][-1], live.index[key][-1]
             message = (
-                f"{key} is in {_named(one.section)} here and in {_named(two.section)} in {_place(live, two)}"
+                f"{key} is in {_named(context, one.section)} here"
+                f" and in {_named(context, two.section)} in {_place(live, two)}"
             )
             yield Finding("ENV006", Status.INFO, message, _BY_HAND, at(example, one))
 
@@ -63,11 +64,12 @@ def section_on_one_side(context: Context) -> Iterator[Finding]:
     matched = _matched(context, example, live)
     for document, other, only in ((example, live, matched.only_example), (live, example, matched.only_live)):
         for title, line in only.items():
-            message = f"section {said(title)!r} is not in {other.path}"
+            message = f"section {worded(context, title)!r} is not in {other.path}"
             yield Finding("ENV008", Status.INFO, message, _BY_HAND, Location(document.path, line))
     lines, titles = sections(example), sections(live)
     for two, one in matched.renamed.items():
-        message = f"section {said(one)!r} is titled {said(two)!r} in {live.path}:{titles[two]}"
+        message = f"section {worded(context, one)!r} is titled {worded(context, two)!r}"
+        message += f" in {live.path}:{titles[two]}"
         yield Finding("ENV008", Status.INFO, message, _BY_HAND, Location(example.path, lines[one]))
 
 
@@ -85,8 +87,10 @@ def section_order(context: Context) -> Iterator[Finding]:
     known = set(want)
     for title in moves([title for title in lines if title in known], want):
         place = want.index(title)
-        where = f"after {said(want[place - 1])!r}" if place else f"before {said(want[1])!r}"
-        message = f"section {said(title)!r} stands {where} in {live.path}"
+        where = (
+            f"after {worded(context, want[place - 1])!r}" if place else f"before {worded(context, want[1])!r}"
+        )
+        message = f"section {worded(context, title)!r} stands {where} in {live.path}"
         yield Finding("ENV011", Status.INFO, message, _BY_HAND, Location(example.path, lines[title]))
 
 
@@ -128,7 +132,8 @@ def comment_drift(context: Context) -> Iterator[Finding]:
         (block, lines), (there, lines_there) = ours[number], theirs[other]
         if lines.keys() != lines_there.keys():
             first = next((text for line, text in lines.items() if line not in lines_there), block.lines[0])
-            message = f"the comment {said(first)!r} and its block are other in {live.path}:{there.line}"
+            message = f"the comment {worded(context, first)!r} and its block are other"
+            message += f" in {live.path}:{there.line}"
             where = Location(example.path, block.line + block.lines.index(first))
             yield Finding("ENV010", Status.INFO, message, _BY_HAND, where)
 
@@ -166,8 +171,8 @@ def _place(document: Document, assignment: Assignment) -> str:
     return f"{document.path}:{assignment.line}"
 
 
-def _named(section: str | None) -> str:
-    return "no section" if section is None else f"section {said(section)!r}"
+def _named(context: Context, section: str | None) -> str:
+    return "no section" if section is None else f"section {worded(context, section)!r}"
 
 
 def _comments(assignment: Assignment) -> tuple[str, str]:
@@ -261,9 +266,9 @@ def _lone_blocks(
     for block, lines in free:
         strange = [text for line, text in lines.items() if line not in known]
         if strange:
-            what = f"the comment {said(strange[0])!r} is"
+            what = f"the comment {worded(context, strange[0])!r} is"
             if len(strange) > 1:
-                what = f"{len(strange)} comment lines from {said(strange[0])!r} on are"
+                what = f"{len(strange)} comment lines from {worded(context, strange[0])!r} on are"
             where = Location(document.path, block.line + block.lines.index(strange[0]))
             yield Finding("ENV009", Status.INFO, f"{what} not in {other.path}", _BY_HAND, where)
 

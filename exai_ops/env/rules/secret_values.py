@@ -13,7 +13,7 @@ from exai_ops.env.rules.between import at
 from exai_ops.env.rules.meaning_values import names, view
 from exai_ops.env.rules.table import Context
 from exai_ops.env.secret_shapes import projects
-from exai_ops.env.secrets import Hit, in_line, is_made_up, of_assignment
+from exai_ops.env.secrets import Hit, in_line, is_made_up, of_assignment, without_references
 from exai_ops.env.shown import is_placeholder, is_secret_key
 from exai_ops.env.weak import MAKE_ONE, is_chosen, weakness
 from exai_ops.findings import Finding, Location, Status
@@ -114,7 +114,8 @@ def weak(context: Context) -> Iterator[Finding]:
         seen = view(context, document)
         for key in names(document):
             value = seen.real(key)
-            reason = weakness(value) if value and is_chosen(key) and "$" not in value else None
+            own = value if value and is_chosen(key) and without_references(value) == value else None
+            reason = weakness(own) if own else None
             if reason is not None:
                 hint = f"make one: {MAKE_ONE}"
                 yield Finding("ENV304", Status.WARNING, f"{key} {reason}", hint, seen.at(key))

@@ -6,16 +6,17 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from exai_ops.env.lines import has_tail, whole
 from exai_ops.env.model import Assignment, Document, Reading, Unparsable
 from exai_ops.env.readers import READERS
 from exai_ops.env.rules.between import at
-from exai_ops.env.rules.reading import groups, readings
+from exai_ops.env.rules.reading import groups, readings, seen
 from exai_ops.env.rules.table import Context, Rule
-from exai_ops.env.shown import MASK, shown
+from exai_ops.env.shown import MASK, may_name
 from exai_ops.findings import Finding, Location, Status
 
 _BRACED: Final = re.compile(r"\$\{")
-_REFERENCE: Final = re.compile(r"\$(\{?)([A-Za-z_][A-Za-z0-9_]*)")
+_REFERENCE: Final = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 
 
 def comment_as_value(context: Context) -> Iterator[Finding]:
@@ -42,17 +43,17 @@ def undefined(context: Context) -> Iterator[Finding]:
                 readers.setdefault(need, []).append(name)
         users = _users(document) if readers else {}
         for need, who in readers.items():
-            a, braced = users.get(need, (None, True))
-            told = need if a is None or braced or shown(a.key, a.value) != MASK else "a variable"
-            message = (
-                f"{a.key if a else 'a value'} refers to {told}, which nothing sets for {' and '.join(who)}"
-            )
+            if need not in users:  # a bare key, which ENV116 names, or what stands behind a closing quote
+                continue
+            a = users[need]
+            secret = seen(context, a.key, a.value) == MASK
+            told = need if not secret or may_name(need, a.value, secret=True) else "a variable"
+            message = f"{a.key} refers to {told}, which nothing sets for {' and '.join(who)}"
             set_it = (
                 f"add {need}=... above, or a default: ${{{need}:-...}}" if told == need else "set it above"
             )
             hint = f"{set_it}; a $ as it is goes in single quotes"
-            where = at(document, a) if a else Location(document.path, None, need)
-            yield Finding("ENV109", Status.WARNING, message, hint, where)
+            yield Finding("ENV109", Status.WARNING, message, hint, at(document, a))
 
 
 def expanded_in_single_quotes(context: Context) -> Iterator[Finding]:
@@ -85,7 +86,7 @@ def readers_differ(context: Context) -> Iterator[Finding]:
             line = next((r.lines[key] for r in by_reader.values() if key in r.lines), None)
             a = _assignment(document, key, line)
             if len(set(values.values())) > 1 and a is not None and not _has_own_rule(document, a):
-                message = f"{key} is {_views(key, values)}"
+                message = f"{key} is {_views(context, a, values)}"
                 yield Finding("ENV112", Status.WARNING, message, _cure(a), at(document, a))
 
 
@@ -136,7 +137,7 @@ def _has_own_rule(document: Document, a: Assignment) -> bool:
     """Whether the reason for a disagreement is a finding already."""
     digit = a.key[:1].isdigit()
     first = document.bom and next(document.assignments, None) is a and document.nodes[0] is a
-    return _is_comment(a) or _single(a) or digit or first or not a.separator
+    return _is_comment(a) or _single(a) or digit or first or not a.separator or has_tail(a)
 
 
 def _assignment(document: Document, key: str, line: int | None) -> Assignment | None:
@@ -144,26 +145,27 @@ def _assignment(document: Document, key: str, line: int | None) -> Assignment | 
     return next((a for a in found if a.line == line), found[-1] if found else None)
 
 
-def _users(document: Document) -> dict[str, tuple[Assignment, bool]]:
-    """The first assignment that refers to each name, and whether in braces: ``pa$sword`` names none."""
-    users: dict[str, tuple[Assignment, bool]] = {}
+def _users(document: Document) -> dict[str, Assignment]:
+    """The first assignment that refers to each name."""
+    users: dict[str, Assignment] = {}
     for assignment in document.assignments:
         if "$" in assignment.value:
-            for brace, name in _REFERENCE.findall(assignment.value):
-                users.setdefault(name, (assignment, bool(brace)))
+            for name in _REFERENCE.findall(assignment.value):
+                users.setdefault(name, assignment)
     return users
 
 
-def _views(key: str, values: Mapping[str, str | None]) -> str:
+def _views(context: Context, a: Assignment, values: Mapping[str, str | None]) -> str:
     """Who sees what; secrets are told apart without being shown."""
     parts = []
     masked = 0
+    holds = seen(context, a.key, whole(a)) == MASK
     for value, names in groups(values).items():
-        seen = "unset" if value is None else shown(key, value)
-        if seen == MASK:
+        said = "unset" if value is None else MASK if value and holds else seen(context, a.key, value)
+        if said == MASK:
             masked += 1
-            seen = "another value that is masked" if masked > 1 else "a value that is masked"
-        parts.append(f"{seen} for {' and '.join(names)}")
+            said = "another value that is masked" if masked > 1 else "a value that is masked"
+        parts.append(f"{said} for {' and '.join(names)}")
     return ", ".join(parts)
 
 
@@ -219,7 +221,8 @@ RULES: Final[tuple[Rule, ...]] = (
         explanation="The readers in use are those that [tool.exai] readers names, or else those of"
         " the compose file and of the code. The same bytes are another value to each: inline"
         " comments, escapes, `$`, quotes within the value. Not counted again: ENV104, ENV110, a key"
-        " that begins with a digit, a bare key, and the first key behind a byte order mark.",
+        " that begins with a digit, a bare key, a value with more behind its closing quote (ENV107),"
+        " and the first key behind a byte order mark.",
         function=readers_differ,
     ),
     Rule(

@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from typing import Final
 
 from exai_ops.env.find import quoted
-from exai_ops.env.model import Assignment, Document, Unparsable
+from exai_ops.env.lines import has_tail
+from exai_ops.env.masking import key_shown
+from exai_ops.env.model import BARE, Assignment, Document, Unparsable
 from exai_ops.env.rules.between import at
 from exai_ops.env.rules.table import Context, Rule
 from exai_ops.findings import Finding, Location, Status
 
 _LINE_END: Final = re.compile(r"\r\n|\n")
+_SPLITTERS: Final = frozenset({"python-dotenv", "compose", "node"})
+"""Readers to which a closing quote ends the value."""
 _GOOD_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -68,8 +72,18 @@ def unclosed_quote(context: Context) -> Iterator[Finding]:
 def unparsable(context: Context) -> Iterator[Finding]:
     """Lines that are neither assignment nor comment."""
     for document, node in _unparsable(context):
-        if "quote" not in node.problem:
+        if "quote" not in node.problem and node.problem != BARE:
             yield _broken("ENV107", document, node, "write # in front of it, or KEY=value in its place")
+    if _SPLITTERS.isdisjoint(context.readers):
+        return
+    for document in context.documents():
+        for a in document.assignments:
+            if a.quote in ("'", '"') and has_tail(a):  # ` is no quote to those two
+                message = (
+                    f"{key_shown(a.key)} has more behind its closing quote ({a.quote}), which is not shown"
+                )
+                message += ": python-dotenv drops the line, Compose takes the rest for another one"
+                yield Finding("ENV107", Status.ERROR, message, _requoted(a), at(document, a))
 
 
 def bad_name(context: Context) -> Iterator[Finding]:
@@ -121,6 +135,9 @@ def bare_key(context: Context) -> Iterator[Finding]:
                 message = f"{a.key} has no =: Compose takes its value from the shell, others leave it unset"
                 hint = f"write {a.key}= with its value, or say in [tool.exai] ignore that it is meant"
                 yield Finding("ENV116", Status.INFO, message, hint, at(document, a))
+    for document, node in _unparsable(context):
+        if node.problem == BARE:
+            yield _broken("ENV116", document, node, "write KEY=, or put a blank line above it", Status.INFO)
 
 
 def no_last_newline(context: Context) -> Iterator[Finding]:
@@ -151,8 +168,17 @@ def _unparsable(context: Context) -> Iterator[tuple[Document, Unparsable]]:
                 yield document, node
 
 
-def _broken(code: str, document: Document, node: Unparsable, hint: str) -> Finding:
-    return Finding(code, Status.ERROR, node.problem, hint, Location(document.path, node.line))
+def _broken(
+    code: str, document: Document, node: Unparsable, hint: str, status: Status = Status.ERROR
+) -> Finding:
+    return Finding(code, status, node.problem, hint, Location(document.path, node.line))
+
+
+def _requoted(a: Assignment) -> str:
+    other = next((quote for quote in "\"'" if quote not in a.value), None)
+    if other is None:
+        return "choose a value without quotes in it"
+    return f"write all of it in the other quotes: {key_shown(a.key)}={other}...{other}"
 
 
 def _fix(document: Document) -> str:
@@ -222,7 +248,10 @@ RULES: Final[tuple[Rule, ...]] = (
         severity=Status.ERROR,
         title="every line is an assignment or a comment",
         hint="write # in front of it, or KEY=value in its place",
-        explanation="Compose and docker run refuse the file, python-dotenv drops the line, bash runs it.",
+        explanation="Compose and docker run refuse the file, python-dotenv drops the line, bash runs it."
+        " A quote that closes early makes two of one line: of `'it's-so` the value is `it` to Compose, and"
+        " the rest another line. What may be the rest of a secret is not shown: that, and a bare word"
+        " directly below a secret's value or in a file with a quote that never ends.",
         function=unparsable,
     ),
     Rule(
