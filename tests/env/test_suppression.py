@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import stat
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -216,9 +219,52 @@ def test_it_is_written_whole(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["base.json"]
 
 
+@pytest.mark.parametrize("kind", ["fifo", "socket", "dangling link", "folder", "text"])
+def test_nothing_but_a_baseline_is_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("base.json")
+    with socket.socket(socket.AF_UNIX) as server:
+        make: dict[str, Callable[[], object]] = {
+            "fifo": lambda: os.mkfifo(path),
+            "socket": lambda: server.bind(str(path)),
+            "dangling link": lambda: path.symlink_to("gone"),
+            "folder": path.mkdir,
+            "text": lambda: path.write_text("A=1\n"),
+        }
+        make[kind]()
+        before = path.lstat()
+        with pytest.raises(CouldNotLook, match=r"^base\.json: "):
+            baseline.write(path, [finding("ENV104")])
+        assert path.lstat() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["base.json"]
+
+
+def test_a_link_is_followed_and_the_mode_stays(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    target = tmp_path / "real" / "base.json"
+    baseline.write(target, [])
+    target.chmod(0o600)
+    (tmp_path / "link").symlink_to("real/base.json")
+    baseline.write(tmp_path / "link", [finding("ENV104")])
+    assert (tmp_path / "link").is_symlink()
+    assert baseline.read(target) == Counter({("ENV104", ".env", "KEY"): 1})
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert [p.name for p in target.parent.iterdir()] == ["base.json"]
+
+
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", '{"findings": [1]}', '{"findings": [{"code": 1, "file": "", "key": ""}]}', "[" * 9999],
+    [
+        '{"findings": [{"code": "A", "file": "", "key": "", "count": 1e400}]}',
+        "",
+        "[]",
+        "{}",
+        '{"findings": [1]}',
+        '{"findings": [{"code": 1, "file": "", "key": ""}]}',
+        "[" * 9999,
+    ],
 )
 def test_what_is_no_baseline_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "b").write_text(text)
