@@ -61,6 +61,17 @@ def replace(path: Path, *, before: bytes, after: bytes) -> Written:
         raise NotWritten(f"{path}: not written: {reason}", hint=hint) from error
 
 
+def undo(done: Written) -> None:
+    """Puts the old content back in place, and takes the backup away. Raises NotWritten."""
+    try:
+        done.backup.replace(done.path)
+    except OSError as error:
+        raise NotWritten(
+            f"{done.path}: has the new content, and could not get back the old: {error.strerror}",
+            hint=f"the old content is in {done.backup}",
+        ) from error
+
+
 def put(path: Path, data: bytes, *, mine: Callable[[bytes], bool]) -> None:
     """Makes ``data`` the content of a file, new or there already; nothing else is left beside it.
 
