@@ -312,6 +312,45 @@ CASES: list[tuple[str, str | Mapping[str, str], Found]] = [
         },
         [("error", "e:2", "REDIS_HOST")],
     ),
+    *(
+        (
+            "CMP015",
+            f"{WEB}      - REDIS_HOST=localhost\n    network_mode: service:{to}\n{REDIS}{more}",
+            expected,
+        )
+        for to, more, expected in (
+            ("redis", "", []),
+            ("vpn", "  vpn: {network_mode: 'service:redis'}\n", []),
+            ("vpn", "  vpn: {image: vpn}\n", [("error", "c.yml:5", "REDIS_HOST")]),
+            ("web", "", [("error", "c.yml:5", "REDIS_HOST")]),
+        )
+    ),
+    (
+        "CMP015",
+        f"{WEB}      - REDIS_HOST=localhost\n  redis: {{image: 'redis:7', network_mode: 'service:web'}}\n",
+        [],
+    ),
+    *(
+        (
+            "CMP015",
+            f"{WEB}      - {key}=http://localhost:3000/x\n  api: {{ports: ['{ports}']}}\n",
+            [] if expected else [("error", "c.yml:5", key)],
+        )
+        for key, ports, expected in (
+            ("NEXT_PUBLIC_API", "3000:3000", True),
+            ("VITE_API_URL", "127.0.0.1:3000:80", True),
+            ("APP_URL", "3000:3000", True),
+            ("BASE_URL", "3000:3000", True),
+            ("OAUTH_CALLBACK_URL", "3000:3000", True),
+            ("OIDC_ISSUER", "3000:3000", True),
+            ("KC_HOSTNAME_URL", "3000:3000", True),
+            ("MINIO_BROWSER_REDIRECT_URL", "3000:3000", True),
+            ("APP_URL", "8000:3000", False),
+            ("APP_URL", "3000", False),
+            ("API_URL", "3000:3000", False),
+            ("DATABASE_URL", "3000:3000", False),
+        )
+    ),
     # bounds
     ("CMP016", f"{SERVICE}    image: x\n", [("info", "c.yml:2", "web")]),
     (
