@@ -87,4 +87,5 @@ def _tell(path: str, done: Written) -> None:
 def _say(line: str) -> None:
     from exai_ops.env.masking import printable
 
-    print(f"exai: {printable(line)}", file=sys.stderr)
+    one = printable(line).replace("\n", "\\x0a")  # a file's name may hold a line end
+    print(f"exai: {one}", file=sys.stderr)
