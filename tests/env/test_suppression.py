@@ -172,6 +172,23 @@ def test_a_table_that_is_wrong_is_a_usage_error(table: dict[str, object], said: 
         parse_config(table)
 
 
+def test_a_table_in_other_words_is_read_too(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool]\nexai.public = ["FOO"]\n')
+    assert read_config(tmp_path).public == ("FOO",)
+    (tmp_path / "pyproject.toml").write_text("tool = 5  # no tool.exai\n")
+    assert read_config(tmp_path).public == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [("[tool]\nexai = 5\n", "tool.exai is not a table"), ("[tool.exai]\nreaders = []\n", "readers is empty")],
+)
+def test_a_table_that_says_nothing_that_can_be_done(tmp_path: Path, text: str, part: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+    with pytest.raises(UsageError, match=part):
+        read_config(tmp_path)
+
+
 @pytest.mark.parametrize("data", [b"[tool.exai", b"[tool.exai]\n\xff"])
 def test_a_file_that_is_no_toml_is_a_usage_error(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "pyproject.toml").write_bytes(data)
