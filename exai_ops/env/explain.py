@@ -46,6 +46,7 @@ class Explanation:
         secret: Whether its values are never shown.
         known: Whether some file, service or setting has the key, asked for here or not.
         nearest: A name like it that is known, when the key itself is not.
+        refused: The files that might set the key and that no reader takes, when nothing sets it; or empty.
     """
 
     key: str
@@ -53,6 +54,7 @@ class Explanation:
     rows: tuple[Row, ...]
     known: bool = True
     nearest: str | None = None
+    refused: str = ""
 
     @property
     def found(self) -> bool:
@@ -107,8 +109,9 @@ def explain(
         rows.append(_interpolated(project, key))
         chosen = [project.services[service]] if service else project.services.values()
         rows += [_in_service(project, one, key, sources) for one in chosen]
+    refused: list[str] = []
     if service is None:
-        rows += _in_files(key, sources, [reader] if reader else sources.use)
+        rows += _in_files(key, sources, [reader] if reader else sources.use, refused)
     variable = sources.variables.get(key)
     if variable is not None and service is None and reader is None:
         rows.append(_default(key, variable))
@@ -117,7 +120,12 @@ def explain(
     near = [] if known else difflib.get_close_matches(key, sorted(names), n=1, cutoff=0.6)
     secret = getattr(variable, "kind", "") == "secret"
     return Explanation(
-        key=key, secret=secret, rows=tuple(rows), known=known, nearest=near[0] if near else None
+        key=key,
+        secret=secret,
+        rows=tuple(rows),
+        known=known,
+        nearest=near[0] if near else None,
+        refused=" and ".join(refused) if names else "",
     )
 
 
@@ -207,10 +215,14 @@ def _asleep(project: Project, service: Service) -> Iterator[str]:
 # --- dotenv files, and the program's own default -----------------------------------------------
 
 
-def _in_files(key: str, sources: Sources, use: Sequence[str]) -> Iterator[Row]:
+def _in_files(key: str, sources: Sources, use: Sequence[str], refused: list[str]) -> Iterator[Row]:
+    """The rows of every file and reader; ``refused`` gets the files that no reader takes."""
     for path, data in sources.files:
-        for name in use:
-            yield _in_file(key, path, name, sources.readers[name](data, sources.environ), sources.environ)
+        readings = {name: sources.readers[name](data, sources.environ) for name in use}
+        if all(reading.refused is not None for reading in readings.values()):
+            refused.append(path)
+        for name, reading in readings.items():
+            yield _in_file(key, path, name, reading, sources.environ)
 
 
 def _in_file(key: str, path: str, name: str, reading: Reading, environ: Mapping[str, str]) -> Row:

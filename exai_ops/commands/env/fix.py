@@ -43,11 +43,12 @@ def fix(
     from exai_ops.env.find import find
     from exai_ops.env.fix import fix as fixed
     from exai_ops.env.load import load_document
+    from exai_ops.settings import shell
 
     here = Path()
     codes = _codes(only, skip)
     config = read_config(here)
-    found = find(here, live=files[0]) if files else find(here)
+    found = find(here, live=files[0] if files else None, environ=shell())
     readers = reader or _readers(found, config)
     changes = []
     for document in [load_document(path) for path in dict.fromkeys(files or _paths(found))]:
