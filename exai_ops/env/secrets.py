@@ -41,7 +41,7 @@ _REFERENCE: Final = (
 )
 _HARMLESS: Final = r"(?i)[+-]?[0-9.,:]{1,15}|true|false|yes|no|on|off|[a-z][a-z0-9+.-]*://[^@]*"
 _PATH: Final = r"(?:\.{0,2}|~|[A-Za-z]:)[/\\].*"
-_PUBLIC: Final = r"(?i)PUBLIC[_-]?KEY|PUBLISHABLE|WebSocket-Key"
+_PUBLIC: Final = r"(?i)PUBLIC[_-]?KEY|(?<![A-Za-z])SITE[_-]?KEY|PUBLISHABLE|WebSocket-Key"
 _NAME: Final = r"(?<![A-Za-z0-9_.-])(?P<key>[A-Za-z_][A-Za-z0-9_.-]{0,80})"
 _QUOTED: Final = (
     _NAME + r"[\"']?\]?\s*(?::(?:[A-Za-z.\[\] |]{1,60}=)?|=|:=|=>)\s*[a-z]{0,2}"

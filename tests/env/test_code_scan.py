@@ -187,3 +187,30 @@ def test_a_folder_that_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(Path, "iterdir", refuse)
     with pytest.raises(CouldNotLook, match="Permission denied"):
         scan_code(tmp_path)
+
+
+_NESTED = """
+from pydantic import BaseModel
+from pydantic_settings import BaseSettings, SettingsConfigDict
+class Pool(BaseModel):
+    size: int = 5
+class Db(BaseModel):
+    host: str
+    pool: Pool | None = None
+    again: "Db | None" = None
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="APP_"DELIMITER)
+    db: Db
+    port: int = 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "names"),
+    [
+        ("", {"APP_DB", "APP_PORT"}),
+        (', env_nested_delimiter="__"', {"APP_DB__HOST", "APP_DB__POOL__SIZE", "APP_DB__AGAIN", "APP_PORT"}),
+    ],
+)
+def test_models_within_settings_are_read_by_their_fields(delimiter: str, names: set[str]) -> None:
+    assert {seen.name for seen in read_python(_NESTED.replace("DELIMITER", delimiter)).seen} == names

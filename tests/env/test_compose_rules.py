@@ -53,6 +53,7 @@ def test_codes_are_unique_and_every_rule_is_explained() -> None:
 SERVICE = "services:\n  web:\n"
 LIMITS = "resources: {limits: {memory: 1G}}"
 LOG = "{options: {max-size: 1m}}"
+TOKYO = "services:\n  a: {environment: [TZ=Asia/Tokyo]}\n"
 UTC = "services:\n  a: {environment: [TZ=UTC]}\n"
 COMMANDER = "  redis-commander:\n    image: rediscommander/redis-commander:0.9\n    environment:\n"
 ASKING = "services:\n  redis: {image: 'redis:7', command: 'redis-server --requirepass $$P'}\n"
@@ -103,12 +104,11 @@ CASES: list[tuple[str, str | Mapping[str, str], Found]] = [
         f"{UTC}  b:\n    environment:\n      TZ: Asia/Tokyo\n  c: {{environment: {{TZ: UTC}}}}\n",
         [("warning", "c.yml:5", "b")],
     ),
-    ("CMP003", f"{UTC}  b: {{image: x}}\n", [("warning", "c.yml:3", "b")]),
-    (
-        "CMP003",
-        f"{UTC}  b: {{environment: [TZ=]}}\n",
-        [("warning", "c.yml:3", "b")],
-    ),
+    ("CMP003", f"{TOKYO}  b: {{image: x}}\n", [("warning", "c.yml:3", "b")]),
+    ("CMP003", f"{TOKYO}  b: {{environment: [TZ=]}}\n", [("warning", "c.yml:3", "b")]),
+    ("CMP003", f"{TOKYO}  b: {{environment: [TZ=UTC]}}\n", [("warning", "c.yml:3", "b")]),
+    ("CMP003", f"{UTC}  b: {{image: x}}\n", []),
+    ("CMP003", f"{UTC}  b: {{environment: [TZ=]}}\n  c: {{environment: [TZ=Etc/UTC]}}\n", []),
     ("CMP003", "services:\n  a: {image: x}\n  b: {image: x}\n", [("info", "c.yml:2", "TZ")]),
     ("CMP003", "services:\n  a: {image: x}\n", []),
     (
