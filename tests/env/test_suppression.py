@@ -17,7 +17,7 @@ from exai_ops.env import baseline
 from exai_ops.env.config import Ignore, parse_config, read_config
 from exai_ops.env.rules.table import Context, Rule
 from exai_ops.env.runner import Leave, run
-from exai_ops.env.suppression import Suppression, apply, in_config, in_text
+from exai_ops.env.suppression import Decisions, Suppression, apply, in_config, in_text
 from exai_ops.errors import CouldNotLook, UsageError
 from exai_ops.findings import Finding, Location, Status
 
@@ -194,6 +194,21 @@ def test_a_file_that_is_no_toml_is_a_usage_error(tmp_path: Path, data: bytes) ->
     (tmp_path / "pyproject.toml").write_bytes(data)
     with pytest.raises(UsageError, match=r"pyproject\.toml"):
         read_config(tmp_path)
+
+
+def test_a_long_comment_and_many_decisions_cover_the_same() -> None:
+    lines = [
+        "A=0",
+        *("# more" for _ in range(70)),
+        "A=1",
+        *(f"B{n}=1 # exai:ignore[ENV104] r{n}" for n in range(9)),
+    ]
+    text = "\n".join(["# exai:ignore[ENV104] why", *lines[1:]])
+    decisions = Decisions(in_text(".env", text))
+    covered = [n for n in range(1, 90) if decisions.covering(finding("ENV104", n))]
+    assert covered == list(range(1, 82))
+    assert [s.reason for s in decisions.covering(finding("ENV104", 75))] == ["r2"]
+    assert decisions.covering(finding("ENV105", 75)) == []
 
 
 # --- baseline ----------------------------------------------------------------------------------

@@ -105,14 +105,14 @@ def _readers(found: Found, config: Config) -> Sequence[str]:
 
 def _suppressed(document: Document, config: Config) -> Leave:
     """Whether somebody has decided not to see what a rule finds at a line."""
-    from exai_ops.env.suppression import in_config, in_text
+    from exai_ops.env.suppression import Decisions, in_config, in_text
     from exai_ops.findings import Finding, Location, Status
 
-    reasons = [s for s in (*in_text(document.path, document.text), *in_config(config.ignore)) if s.reason]
+    decisions = Decisions([*in_text(document.path, document.text), *in_config(config.ignore)])
 
     def leave(code: str, line: int, key: str | None) -> bool:
         finding = Finding(code, Status.WARNING, "", where=Location(document.path, line, key))
-        return any(s.covers(finding) for s in reasons if s.code == code)
+        return bool(decisions.covering(finding))
 
     return leave
 
