@@ -50,7 +50,7 @@ def test_a_check_of_names_and_values_that_are_no_utf8(
 @pytest.mark.parametrize("key", ["NAME", "A", os.fsdecode(b"B\xfe")])
 def test_explain_of_them(monkeypatch: pytest.MonkeyPatch, format_: str, encoding: str, key: str) -> None:
     code, out = said(monkeypatch, encoding, "explain", key, "--live", ODD, "--format", format_)
-    assert code in (0, 1)
+    assert code in (0, 3)  # 3 where every reader refuses the file that has the key
     out.decode(encoding)
 
 
