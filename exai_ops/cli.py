@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -54,6 +55,8 @@ the import of typer is half of what such a command takes.
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; ``args`` default to the process's own."""
     _open_closed_streams()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # what its encoding lacks is said, as stderr does by itself
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = _run(sys.argv[1:] if args is None else list(args))
         sys.stdout.flush()

@@ -5,7 +5,6 @@ An entry names code, file and key, not the line, so that edits elsewhere in the 
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -53,7 +52,7 @@ def from_text(text: str, path: str) -> Counter[Print]:
     try:
         document = json.loads(text)
         return Counter({_print(row): _count(row) for row in document["findings"]})
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise CouldNotLook(
             f"{path}: is not a baseline", hint="write it anew with --baseline FILE --write-baseline"
         ) from error
@@ -81,22 +80,15 @@ def read(path: Path) -> Counter[Print]:
 
 
 def write(path: Path, findings: Iterable[Finding]) -> int:
-    """Put a baseline in place, whole or not at all: how many findings it holds. Raises CouldNotLook."""
-    import tempfile
+    """Put a baseline in place, whole or not at all: how many findings it holds.
+
+    Only a baseline is written over. Raises CouldNotLook for a path that is something else, NotWritten when it
+    cannot be written.
+    """
+    from exai_ops.env.write import put
 
     held = kept(findings)
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(to_text(held))
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise CouldNotLook(f"{path}: cannot be written", hint="name a file in a writable folder") from error
+    put(path, to_text(held).encode(), mine=lambda data: b'"schema_version"' in data)
     return len(held)
 
 

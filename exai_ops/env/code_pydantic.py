@@ -19,10 +19,30 @@ def fields_read(nodes: Iterable[ast.AST], dotted: Callable[[ast.expr], str]) -> 
     known: dict[str, bool] = {}
     for node in classes.values():
         if _descends(node, classes, dotted, known):
-            prefix = _prefix(node, classes)
+            prefix = _option(node, classes, "env_prefix")
+            delimiter = _option(node, classes, "env_nested_delimiter")
             for field in _fields(node):
                 for name in _names(field, prefix):
-                    yield name.upper(), field.lineno
+                    for nested in _nested(name, field, classes, delimiter):
+                        yield nested.upper(), field.lineno
+
+
+def _nested(
+    name: str,
+    field: ast.AnnAssign,
+    classes: dict[str, ast.ClassDef],
+    delimiter: str,
+    above: frozenset[str] = frozenset(),
+) -> Iterator[str]:
+    """The name itself, or with a delimiter those of the fields of the model of this file that it holds."""
+    words = {part.id for part in ast.walk(field.annotation) if isinstance(part, ast.Name)}
+    models = [classes[word] for word in sorted(words - above) if word in classes and delimiter]
+    inner = [(model, one) for model in models for one in _fields(model)]
+    if not inner:
+        yield name
+    for model, one in inner:
+        for own in _names(one, f"{name}{delimiter}"):
+            yield from _nested(own, one, classes, delimiter, above | {model.name})
 
 
 def _descends(
@@ -75,8 +95,8 @@ def _texts(node: ast.expr) -> list[str]:
     ]
 
 
-def _prefix(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> str:
-    """``env_prefix`` of ``model_config``, ``class Config`` or the class line, else of a base here."""
+def _option(node: ast.ClassDef, classes: dict[str, ast.ClassDef], name: str) -> str:
+    """An option of ``model_config``, ``class Config`` or the class line, else of a base here, or empty."""
     seen: set[str] = set()
     left = [node]
     while left:
@@ -84,7 +104,7 @@ def _prefix(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> str:
         if current.name in seen:
             continue
         seen.add(current.name)
-        found = _own_prefix(current)
+        found = _own_option(current, name)
         if found is not None:
             return found
         left += [
@@ -93,10 +113,10 @@ def _prefix(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> str:
     return ""
 
 
-def _own_prefix(node: ast.ClassDef) -> str | None:
+def _own_option(node: ast.ClassDef, name: str) -> str | None:
     for part in [*node.keywords, *_configs(node)]:
         value = part.value
-        if part.arg == "env_prefix" and isinstance(value, ast.Constant) and isinstance(value.value, str):
+        if part.arg == name and isinstance(value, ast.Constant) and isinstance(value.value, str):
             return value.value
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -30,10 +31,19 @@ _SCRIPT_WORDS: Final = re.compile(rb"\benv\b")
 
 
 def scan_code(root: str | Path, *, max_files: int = MAX_FILES, max_s: float = MAX_S) -> CodeUse:
-    """What the code below a folder, or one file, reads. Raises CouldNotLook when it is not there."""
+    """What the code below a folder, or one file, reads. Raises CouldNotLook when it cannot be read."""
     top = Path(root)
-    if not top.exists():
-        raise CouldNotLook(f"{root}: does not exist", hint="name the folder of the code with --code")
+    hint = "name the folder of the code with --code"
+    try:
+        mode = top.stat().st_mode
+        if stat.S_ISDIR(mode):
+            next(top.iterdir(), None)
+    except FileNotFoundError as error:
+        raise CouldNotLook(f"{root}: does not exist", hint=hint) from error
+    except OSError as error:
+        raise CouldNotLook(f"{root}: {error.strerror}", hint=hint) from error
+    if not stat.S_ISDIR(mode):
+        read_file(root)
     scan = _Scan(top, time.monotonic() + max_s)
     scan.first_pass(max_files)
     scan.second_pass()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from exai_ops.errors import UsageError
+from exai_ops.errors import CouldNotLook, UsageError
 
 FILE: Final = "pyproject.toml"
 _KNOWN: Final = ("public", "differ", "readers", "env_file", "ignore")
@@ -44,20 +44,28 @@ class Config(NamedTuple):
 
 
 def read_config(folder: Path) -> Config:
-    """What the ``pyproject.toml`` of a folder says; nothing when there is none. Raises UsageError."""
+    """What the ``pyproject.toml`` of a folder says; nothing when there is none.
+
+    Raises UsageError for what it says amiss, CouldNotLook when it cannot be read.
+    """
     path = folder / FILE
     try:
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{FILE}: cannot be read", hint="save it as readable UTF-8 text") from error
-    if "tool.exai" not in text:
+    except OSError as error:
+        raise CouldNotLook(f"{FILE}: {error.strerror}", hint="make it readable, or take it away") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{FILE}: is not UTF-8", hint="save it as UTF-8") from error
+    if "exai" not in text:  # [tool.exai], or [tool] with exai.public below it
         return Config()
     import tomllib
 
     try:
-        table = tomllib.loads(text).get("tool", {}).get("exai", {})
+        tools = tomllib.loads(text).get("tool", {})
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{FILE}: {error}", hint="mend its TOML") from error
+    table = tools.get("exai", {}) if isinstance(tools, dict) else {}
+    if not isinstance(table, dict):
+        raise UsageError(f"{FILE}: tool.exai is not a table", hint="write [tool.exai] on a line of its own")
     return parse_config(table, text)
 
 
@@ -70,6 +78,11 @@ def parse_config(table: Mapping[str, Any], text: str = "") -> Config:
     env_file = table.get("env_file")
     if not isinstance(env_file, str | None):
         raise UsageError(f"{FILE}: [tool.exai] env_file is not text", hint='write env_file = ".env.docker"')
+    if names["readers"] == ():
+        raise UsageError(
+            f"{FILE}: [tool.exai] readers is empty",
+            hint="name one, or take the line out: they are found then",
+        )
     return Config(
         env_file=env_file,
         public=names["public"] or (),

@@ -51,6 +51,7 @@ class Explanation:
         known: Whether some file, service or setting has the key, asked for here or not.
         dropped: Where a file has the key, when no reader takes it from there.
         nearest: A name like it that is known, when the key itself is not.
+        refused: The files that might set the key and that no reader takes, when nothing sets it; or empty.
     """
 
     key: str
@@ -59,6 +60,7 @@ class Explanation:
     known: bool = True
     dropped: tuple[Place, ...] = ()
     nearest: str | None = None
+    refused: str = ""
 
     @property
     def found(self) -> bool:
@@ -114,8 +116,9 @@ def explain(
     if project is not None and (service is not None or reader is None):
         chosen = [project.services[service]] if service else project.services.values()
         rows += [_in_service(project, one, key, sources) for one in chosen]
+    refused: list[str] = []
     if service is None or reader is not None:
-        rows += _in_files(key, sources, [reader] if reader else sources.use)
+        rows += _in_files(key, sources, [reader] if reader else sources.use, refused)
     variable = sources.variables.get(key)
     if variable is not None and service is None and reader is None:
         rows.append(_default(key, variable))
@@ -132,6 +135,7 @@ def explain(
         known=known,
         dropped=dropped,
         nearest=near[0] if near else None,
+        refused=" and ".join(refused) if names else "",
     )
 
 
@@ -277,10 +281,14 @@ def _asleep(project: Project, service: Service) -> Iterator[str]:
 # --- dotenv files, and the program's own default -----------------------------------------------
 
 
-def _in_files(key: str, sources: Sources, use: Sequence[str]) -> Iterator[Row]:
+def _in_files(key: str, sources: Sources, use: Sequence[str], refused: list[str]) -> Iterator[Row]:
+    """The rows of every file and reader; ``refused`` gets the files that no reader takes."""
     for path, data in sources.files:
-        for name in use:
-            yield _in_file(key, path, name, sources.readers[name](data, sources.environ), sources.environ)
+        readings = {name: sources.readers[name](data, sources.environ) for name in use}
+        if all(reading.refused is not None for reading in readings.values()):
+            refused.append(path)
+        for name, reading in readings.items():
+            yield _in_file(key, path, name, reading, sources.environ)
 
 
 def _in_file(key: str, path: str, name: str, reading: Reading, environ: Mapping[str, str]) -> Row:

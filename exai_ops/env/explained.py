@@ -54,7 +54,7 @@ def as_json(explanation: Explanation) -> str:
         "secret": explanation.secret or any(map(explanation.masked, explanation.rows)),
         "rows": [_row(explanation, row) for row in explanation.rows],
     }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(document, indent=2) + "\n"
 
 
 def _row(explanation: Explanation, row: Row) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -30,18 +31,24 @@ class Found(NamedTuple):
 
 
 def find(
-    folder: Path, *, example: str | None = None, live: str | None = None, compose: Sequence[str] = ()
+    folder: Path,
+    *,
+    example: str | None = None,
+    live: str | None = None,
+    compose: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
 ) -> Found:
     """The files that were named, and of the others the first of their usual names that is there.
 
+    ``COMPOSE_FILE`` names compose files too, in ``environ`` (the shell's) or else in the folder's ``.env``.
     Raises CouldNotLook when nothing was named and nothing is there: it says which names were looked for.
     """
     found_live = live or _first(folder, LIVE)
     found = Found(
         example=example or _first(folder, EXAMPLES),
         live=found_live,
-        main=MAIN if found_live != MAIN and there(folder / MAIN) else None,
-        compose=tuple(compose) or _compose(folder),
+        main=MAIN if found_live != MAIN and _there(folder / MAIN) else None,
+        compose=tuple(compose) or _told(folder, environ or {}) or _compose(folder),
     )
     if found == Found():
         raise CouldNotLook(
@@ -59,7 +66,36 @@ def quoted(path: str) -> str:
 
 
 def _first(folder: Path, names: Sequence[str]) -> str | None:
-    return next((name for name in names if there(folder / name)), None)
+    return next((name for name in names if _there(folder / name)), None)
+
+
+def _there(path: Path) -> bool:
+    """Whether anything has this name, if only a link to nothing: it is refused, and not passed over."""
+    return there(path) or path.is_symlink()
+
+
+def _told(folder: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """What ``COMPOSE_FILE`` names, the shell's winning over that of the file, as for Compose."""
+    values = environ
+    if "COMPOSE_FILE" not in environ:
+        values = {**_read_main(folder, environ), **environ}
+    names = values.get("COMPOSE_FILE", "").split(values.get("COMPOSE_PATH_SEPARATOR") or os.pathsep)
+    return tuple(name for name in names if name)
+
+
+def _read_main(folder: Path, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """What Compose reads from the folder's ``.env``, if that has something to say about compose files."""
+    if environ.get("COMPOSE_DISABLE_ENV_FILE", "").lower() in ("1", "t", "true"):
+        return {}
+    try:
+        data = (folder / MAIN).read_bytes() if (folder / MAIN).is_file() else b""
+    except OSError:
+        return {}
+    if b"COMPOSE_FILE" not in data:
+        return {}
+    from exai_ops.env.readers import READERS
+
+    return READERS["compose"](data, environ).values
 
 
 def _compose(folder: Path) -> tuple[str, ...]:

@@ -184,8 +184,14 @@ def _run(*args: str, timeout_s: float) -> bytes:
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
         reason = said[0].removeprefix("fatal: ") if said else f"git ended with {done.returncode}"
-        raise CouldNotLook(f"git: {reason[:200]}", hint="run it in a repository, with paths inside of it")
+        raise CouldNotLook(f"git: {reason[:200]}", hint=_hint(reason))
     return done.stdout
+
+
+def _hint(reason: str) -> str:
+    if "dubious ownership" in reason:
+        return "it belongs to another user; trust it with git config --global --add safe.directory FOLDER"
+    return "run it in a repository, with paths inside of it"
 
 
 def environ() -> dict[str, str]:

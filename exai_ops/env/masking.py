@@ -52,7 +52,13 @@ def printable(text: str) -> str:
     """A text without what a terminal obeys and an output cannot encode."""
     if text.isprintable():
         return text
-    return re.sub(_CONTROL, lambda found: f"\\x{ord(found[0]):02x}", text)
+    return re.sub(_CONTROL, _escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    byte = code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else code  # what stands for a byte that is no UTF-8
+    return f"\\x{byte:02x}"
 
 
 class Mask:

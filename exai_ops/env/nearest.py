@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 _LONG: Final = 7  # a word from this length may be two letters off, a shorter one one letter
+_FEW: Final = 64  # words that are all looked at
+_LONGEST: Final = 40
 
 
 class Names:
@@ -20,6 +22,7 @@ class Names:
         self._known = frozenset(known)
         self._joined = {name.replace("_", ""): name for name in sorted(self._known, reverse=True)}
         self._sorted: dict[tuple[str, ...], str] = {}
+        self._pieces: dict[tuple[str, ...], dict[str, list[str]]] = {}
         self._but_one: dict[tuple[str, ...], list[str]] = {}
         for name in sorted(self._known):
             words = name.split("_")
@@ -41,12 +44,32 @@ class Names:
             return same
         best: tuple[int, str] | None = None
         for index, word in enumerate(words):
-            for other in self._but_one.get(_without(words, index), ()):
+            for other in self._like(_without(words, index), word):
                 distance = edits(word, other)
                 if distance is not None:
                     found = (distance, "_".join([*words[:index], other, *words[index + 1 :]]))
                     best = found if best is None else min(best, found)
         return None if best is None else best[1]
+
+    def _like(self, rest: tuple[str, ...], word: str) -> Iterable[str]:
+        """The words at the same place of the same names that may be near: all of them, when they are few."""
+        others = self._but_one.get(rest, [])
+        if len(others) <= _FEW:
+            return others
+        if rest not in self._pieces:
+            self._pieces[rest] = {}
+            for other in others:
+                for piece in _pieces(other):
+                    self._pieces[rest].setdefault(piece, []).append(other)
+        return {other for piece in _pieces(word) for other in self._pieces[rest].get(piece, ())}
+
+
+def _pieces(word: str) -> set[str]:
+    """The word with up to two letters left out: two words that are two edits apart have one in common."""
+    if not word.isalpha() or len(word) > _LONGEST:
+        return set()
+    once = {word[:i] + word[i + 1 :] for i in range(len(word))}
+    return {word} | once | {one[:i] + one[i + 1 :] for one in once for i in range(len(one))}
 
 
 def _without(words: list[str], index: int) -> tuple[str, ...]:

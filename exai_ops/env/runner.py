@@ -75,7 +75,7 @@ def run(rules: Sequence[Rule], context: Context, leave: Leave | None = None) -> 
     if leave.known is not None:
         found = baseline.apply(found, leave.known, leave.baseline, judged=judged)
     found = [finding for finding in found if finding.code in selected]
-    return in_order([_printable(finding) for finding in found], context)
+    return [as_printed(finding) for finding in in_order(found, context)]
 
 
 def in_order(found: Iterable[Finding], context: Context) -> list[Finding]:
@@ -104,19 +104,21 @@ def _without_pieces(found: Iterable[Finding], context: Context) -> list[Finding]
     return clean
 
 
-def _printable(finding: Finding) -> Finding:
-    """A finding that an output can encode and that gives a terminal no orders."""
+def as_printed(finding: Finding) -> Finding:
+    """A finding that an output can encode, that gives a terminal no orders, and that is one line."""
     where = finding.where
-    texts = (finding.message, finding.hint, where.name or "")
+    texts = (finding.message, finding.hint, where.name or "", where.file or "")
     if all(text.isprintable() for text in texts):
         return finding
+    message, hint, name, file = map(_one_line, texts)
+    where = where._replace(file=where.file and file, name=where.name and name)
+    return finding._replace(message=message, hint=hint, where=where)
+
+
+def _one_line(text: str) -> str:
     from exai_ops.env.masking import printable
 
-    message, hint, name = (printable(text) for text in texts)
-    if (message, hint, name) == texts:
-        return finding
-    where = where._replace(name=None if where.name is None else name)
-    return finding._replace(message=message, hint=hint, where=where)
+    return printable(text).replace("\n", "\\x0a").replace("\t", "\\x09")
 
 
 def _key(finding: Finding, places: Mapping[str, int]) -> tuple[bool, int, str, int, str, str]:

@@ -41,7 +41,7 @@ _DEFAULTED: Final = r"\$\{[A-Za-z_][A-Za-z0-9_]*:?[-=+]([^{}]*)\}"
 _VARIABLE: Final = r"\$\{[^{}]*\}?|\$\(.*|\$\$?([A-Za-z_][A-Za-z0-9_]*)"
 _HARMLESS: Final = r"(?i)[+-]?[0-9.,:]{1,15}|true|false|yes|no|on|off|[a-z][a-z0-9+.-]*://[^@]*"
 _PATH: Final = r"(?:\.{0,2}|~|[A-Za-z]:)[/\\].*"
-_PUBLIC: Final = r"(?i)PUBLIC[_-]?KEY|PUBLISHABLE|WebSocket-Key"
+_PUBLIC: Final = r"(?i)PUBLIC[_-]?KEY|(?<![A-Za-z])SITE[_-]?KEY|PUBLISHABLE|WebSocket-Key"
 _DATA_KEYS: Final = frozenset({
     "primarykey", "foreignkey", "partitionkey", "sortkey", "rangekey", "rowkey", "cachekey", "idempotencykey",
     "uniquekey", "dedupkey", "routingkey", "objectkey",

@@ -18,6 +18,7 @@ from exai_ops.findings import Finding, Location, Status
 
 UNUSED: Final = "ENV090"
 NO_REASON: Final = "ENV091"
+_FEW_LINES: Final = 50
 MARK: Final = "exai:ignore"
 # Compiled when first tried.
 _PATTERN: Final = r"(?:^|\s)#\s*exai:ignore(-file)?(?:\[([^\]]*)\][ \t]*(.*)|(?=[\s:(]|$)(.*))"
@@ -59,6 +60,27 @@ class Suppression(NamedTuple):
         return fnmatchcase(where.name or "", self.key)
 
 
+class Decisions:
+    """Suppressions with a reason, by code and line: to ask about a finding takes no time to speak of."""
+
+    def __init__(self, suppressions: Iterable[Suppression]) -> None:
+        self._by_line: dict[tuple[str, int], list[Suppression]] = {}
+        self._others: dict[str, list[Suppression]] = {}
+        for s in suppressions:
+            if not s.reason:
+                continue
+            if s.also or s.first is None or s.last is None or s.last - s.first > _FEW_LINES:
+                self._others.setdefault(s.code, []).append(s)
+                continue
+            for line in range(s.first, s.last + 1):
+                self._by_line.setdefault((s.code, line), []).append(s)
+
+    def covering(self, finding: Finding) -> list[Suppression]:
+        """Those by which a finding is meant."""
+        at_line = self._by_line.get((finding.code, finding.where.line or 0), ())
+        return [s for s in (*at_line, *self._others.get(finding.code, ())) if s.covers(finding)]
+
+
 def in_text(path: str, text: str, *, nested: bool = False) -> list[Suppression]:
     """The suppressions that a file's text holds, with and without a reason, or codes.
 
@@ -67,12 +89,13 @@ def in_text(path: str, text: str, *, nested: bool = False) -> list[Suppression]:
     if MARK not in text:
         return []
     lines = text.splitlines()
-    ends = _block_ends(lines) if nested else range(1, len(lines) + 1)
+    blocks = _block_ends(lines) if nested else range(1, len(lines) + 1)
+    ends = _covered(lines)
     found = []
     for number, line in enumerate(lines, 1):
         match = re.search(_PATTERN, line) if MARK in line else None
         if match is not None:
-            last = ends[_covered(lines, number) - 1]
+            last = blocks[ends[number - 1] - 1]
             found += [_suppression(path, match, code, number, last) for code in _codes(match[2] or "")]
     return found
 
@@ -127,9 +150,10 @@ def decided(
     reasons = [s for s in (*given, *in_config(entries)) if s.reason]
     reasons = both_sides(reasons, *pair) if pair is not None else reasons
 
+    decisions = Decisions(reasons)
+
     def tell(code: str, file: str, line: int, key: str | None) -> bool:
-        finding = Finding(code, Status.WARNING, "", where=Location(file, line, key))
-        return any(s.covers(finding) for s in reasons if s.code == code)
+        return bool(decisions.covering(Finding(code, Status.WARNING, "", where=Location(file, line, key))))
 
     return tell
 
@@ -146,19 +170,16 @@ def apply(
     ``judged`` tells whether the rule of a code ran and could look: only then is a suppression unused.
     ``codes`` are those that there are, where they are known.
     """
-    by_code: dict[str, list[Suppression]] = {}
-    for suppression in suppressions:
-        if suppression.reason:
-            by_code.setdefault(suppression.code, []).append(suppression)
+    decisions = Decisions(suppressions)
     used: set[int] = set()
-    left = [finding for finding in findings if not _hidden(finding, by_code, used)]
+    left = [finding for finding in findings if not _hidden(finding, decisions, used)]
     return [*left, *_complaints(suppressions, used, judged, codes)]
 
 
-def _hidden(finding: Finding, by_code: Mapping[str, Sequence[Suppression]], used: set[int]) -> bool:
+def _hidden(finding: Finding, decisions: Decisions, used: set[int]) -> bool:
     if finding.status in (Status.SKIP, Status.UNKNOWN):
         return False
-    covering = [s for s in by_code.get(finding.code, ()) if s.covers(finding)]
+    covering = decisions.covering(finding)
     used.update(id(s) for s in covering)
     return bool(covering)
 
@@ -219,12 +240,13 @@ def _literally(path: str) -> str:
     return re.sub(r"[*?[]", r"[\g<0>]", path)
 
 
-def _covered(lines: Sequence[str], number: int) -> int:
-    """The last line that is meant: its own, or the first below the comment that it stands in."""
-    last = number
-    while last < len(lines) and lines[last - 1].lstrip().startswith("#"):
-        last += 1
-    return last
+def _covered(lines: Sequence[str]) -> list[int]:
+    """The last line that is meant at each: its own, or the first below the comment that it stands in."""
+    ends: list[int] = []
+    for number in range(len(lines), 0, -1):
+        goes_on = bool(ends) and lines[number - 1].lstrip().startswith("#")
+        ends.append(ends[-1] if goes_on else number)
+    return ends[::-1]
 
 
 def _block_ends(lines: Sequence[str]) -> list[int]:

@@ -72,6 +72,7 @@ def sync(
     extras = [key for key in target.index if key not in source.index] if prune else []
     removed = [key for key in extras if not any(here(extra, a) for a in target.index[key])]
     insertions = list(_insertions(source, target, side, lambda node: there(lacking, node)))
+    _refuse_within(target, insertions)
     text = _render(target, changed, set(removed), insertions)
     document = parse(text.encode("utf-8", "surrogateescape"), target.path)
     entries = [entry for _, entry in insertions]
@@ -204,6 +205,8 @@ def _added(
     last = before[-1] if before else ""
     if last and not last.endswith(("\n", "\r")):
         yield newline
+    if _is_continued(last):
+        yield newline  # bash and systemd would take the next line for the rest of the value
     open_line = bool(last.strip())
     for spot, entry in entries:
         if open_line and (entry.blank_before or spot.apart or spot.opens):
@@ -213,6 +216,22 @@ def _added(
     closes = entries[-1][1].blank_after or entries[-1][0].rank
     if closes and following is not None and not isinstance(following, Blank):
         yield newline
+
+
+def _is_continued(raw: str) -> bool:
+    line = raw.rstrip("\r\n")
+    return not line.lstrip().startswith("#") and (len(line) - len(line.rstrip("\\"))) % 2 == 1
+
+
+def _refuse_within(target: Document, insertions: Iterable[tuple[Spot, Entry]]) -> None:
+    """Raises CouldNotLook where something would come between a line and the one that continues it."""
+    for spot, _ in insertions:
+        node, following = target.nodes[spot.after] if spot.after >= 0 else None, _next(target, spot.after)
+        if node and following and not isinstance(following, Blank) and _is_continued(node.raw):
+            raise CouldNotLook(
+                f"{target.path}:{node.line}: ends in a backslash, so some readers go on below",
+                hint="quote the value or take out the backslash, then run it again",
+            )
 
 
 def _prove(target: Document, document: Document, added: Iterable[str], removed: Iterable[str]) -> None:

@@ -38,8 +38,7 @@ def asking(folder: Path) -> Iterator[Callable[[], Tracked]]:
 
 def _started(folder: Path) -> subprocess.Popen[bytes] | None:
     """git at work, or None where there is no repository or no git."""
-    here = folder.absolute()
-    if not any((parent / ".git").exists() for parent in (here, *here.parents)):
+    if not _in_repository(folder):
         return None
     import subprocess
 
@@ -52,6 +51,14 @@ def _started(folder: Path) -> subprocess.Popen[bytes] | None:
         )
     except OSError:
         return None
+
+
+def _in_repository(folder: Path) -> bool:
+    try:
+        here = folder.absolute()
+        return any((parent / ".git").exists() for parent in (here, *here.parents))
+    except OSError:  # the folder is gone, or may not be looked into
+        return False
 
 
 def _answer(process: subprocess.Popen[bytes]) -> Tracked:

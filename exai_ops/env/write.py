@@ -6,14 +6,14 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Final
 
-from exai_ops.errors import CouldNotLook, ExaiError
+from exai_ops.errors import CouldNotLook
 
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # a link that lies in wait is not followed
 _BACKUPS: Final = 1000
@@ -25,7 +25,7 @@ _HINTS: Final = {
 }
 
 
-class NotWritten(ExaiError):
+class NotWritten(CouldNotLook):
     """The new content could not be put in place; the old file is whole."""
 
 
@@ -60,6 +60,42 @@ def replace(path: Path, *, before: bytes, after: bytes) -> Written:
         reason = error.strerror or "cannot be written"
         hint = _HINTS.get(error.errno or 0, "nothing was changed; see to the folder's permissions")
         raise NotWritten(f"{path}: not written: {reason}", hint=hint) from error
+
+
+def undo(done: Written) -> None:
+    """Puts the old content back in place, and takes the backup away. Raises NotWritten."""
+    try:
+        done.backup.replace(done.path)
+    except OSError as error:
+        raise NotWritten(
+            f"{done.path}: has the new content, and could not get back the old: {error.strerror}",
+            hint=f"the old content is in {done.backup}",
+        ) from error
+
+
+def put(path: Path, data: bytes, *, mine: Callable[[bytes], bool]) -> None:
+    """Makes ``data`` the content of a file, new or there already; nothing else is left beside it.
+
+    A symbolic link is followed; mode and owner stay. Raises CouldNotLook when there is something else than a
+    regular file with content that is ``mine``, NotWritten when the folder or the disk refuses.
+    """
+    target = path if not path.is_symlink() and not path.exists() else _resolved(path)
+    try:
+        old = target.stat() if target.exists() else None
+        if old is not None and old.st_size and not mine(target.read_bytes()):
+            raise CouldNotLook(f"{path}: holds something else", hint="name another file, or remove it first")
+        with _removed_on_error(_free(target)) as new:
+            if old is None:
+                new.touch(exist_ok=False)
+            like = old or new.stat()
+            descriptor = os.open(new, _NEW if old else os.O_WRONLY, 0o600)
+            _fill(descriptor, data, like, mode=stat.S_IMODE(like.st_mode))
+            new.replace(target)
+    except OSError as error:
+        reason = error.strerror or "cannot be written"
+        raise NotWritten(
+            f"{path}: cannot be written: {reason}", hint="name a file in a writable folder"
+        ) from error
 
 
 def _resolved(path: Path) -> Path:

@@ -19,7 +19,7 @@ def as_json(findings: Sequence[Finding]) -> str:
         "summary": dict(Counter(str(finding.status) for finding in findings)),
         "findings": [_finding(finding) for finding in findings],
     }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(document, indent=2) + "\n"
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

@@ -166,3 +166,20 @@ def test_it_is_refused_within_bounds(here: Path, use: str, kind: str, make: Call
     make(here / "bad")
     done = run(here, *COMMANDS[use])
     _refused(here, done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [("check",), ("check", "--live", ".env"), ("explain", "A"), ("sync",), ("fix",), ("scan",)],
+    ids=" ".join,
+)
+def test_a_folder_that_is_gone_is_3(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], args: tuple[str, ...]
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert main(["env", *args]) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("exai: error: ")

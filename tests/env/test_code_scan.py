@@ -162,3 +162,55 @@ def test_our_own_code() -> None:
     settings = {name for variable in VARIABLES for name in variable.names}
     assert set(found.reads) == settings | {variable.name for variable in STACK_VARIABLES}
     assert (found.unreadable, found.stopped) == ({}, None)
+
+
+@pytest.mark.parametrize("kind", ["device", "fifo", "loop", "missing", "large"])
+def test_what_is_neither_code_nor_a_folder_is_refused(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "code"
+    if kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "loop":
+        path.symlink_to("code")
+    elif kind == "large":
+        with path.open("wb") as file:
+            file.truncate(50 * 1024 * 1024)
+    with pytest.raises(CouldNotLook):
+        scan_code(path)
+
+
+def test_a_folder_that_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(CouldNotLook, match="Permission denied"):
+        scan_code(tmp_path)
+
+
+_NESTED = """
+from pydantic import BaseModel
+from pydantic_settings import BaseSettings, SettingsConfigDict
+class Pool(BaseModel):
+    size: int = 5
+class Db(BaseModel):
+    host: str
+    pool: Pool | None = None
+    again: "Db | None" = None
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="APP_"DELIMITER)
+    db: Db
+    port: int = 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "names"),
+    [
+        ("", {"APP_DB", "APP_PORT"}),
+        (', env_nested_delimiter="__"', {"APP_DB__HOST", "APP_DB__POOL__SIZE", "APP_DB__AGAIN", "APP_PORT"}),
+    ],
+)
+def test_models_within_settings_are_read_by_their_fields(delimiter: str, names: set[str]) -> None:
+    assert {seen.name for seen in read_python(_NESTED.replace("DELIMITER", delimiter)).seen} == names

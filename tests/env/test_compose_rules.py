@@ -54,6 +54,7 @@ def test_codes_are_unique_and_every_rule_is_explained() -> None:
 SERVICE = "services:\n  web:\n"
 LIMITS = "resources: {limits: {memory: 1G}}"
 LOG = "{options: {max-size: 1m}}"
+TOKYO = "services:\n  a: {environment: [TZ=Asia/Tokyo]}\n"
 UTC = "services:\n  a: {environment: [TZ=UTC]}\n"
 COMMANDER = "  redis-commander:\n    image: rediscommander/redis-commander:0.9\n    environment:\n"
 ASKING = "services:\n  redis: {image: 'redis:7', command: 'redis-server --requirepass $$P'}\n"
@@ -104,12 +105,11 @@ CASES: list[tuple[str, str | Mapping[str, str], Found]] = [
         f"{UTC}  b:\n    environment:\n      TZ: Asia/Tokyo\n  c: {{environment: {{TZ: UTC}}}}\n",
         [("warning", "c.yml:5", "b")],
     ),
-    ("CMP003", f"{UTC}  b: {{image: x}}\n", [("warning", "c.yml:3", "b")]),
-    (
-        "CMP003",
-        f"{UTC}  b: {{environment: [TZ=]}}\n",
-        [("warning", "c.yml:3", "b")],
-    ),
+    ("CMP003", f"{TOKYO}  b: {{image: x}}\n", [("warning", "c.yml:3", "b")]),
+    ("CMP003", f"{TOKYO}  b: {{environment: [TZ=]}}\n", [("warning", "c.yml:3", "b")]),
+    ("CMP003", f"{TOKYO}  b: {{environment: [TZ=UTC]}}\n", [("warning", "c.yml:3", "b")]),
+    ("CMP003", f"{UTC}  b: {{image: x}}\n", []),
+    ("CMP003", f"{UTC}  b: {{environment: [TZ=]}}\n  c: {{environment: [TZ=Etc/UTC]}}\n", []),
     ("CMP003", "services:\n  a: {image: x}\n  b: {image: x}\n", [("info", "c.yml:2", "TZ")]),
     ("CMP003", "services:\n  a: {image: x}\n", []),
     (
@@ -312,6 +312,45 @@ CASES: list[tuple[str, str | Mapping[str, str], Found]] = [
             "e": "A=1\nREDIS_HOST=localhost\n",
         },
         [("error", "e:2", "REDIS_HOST")],
+    ),
+    *(
+        (
+            "CMP015",
+            f"{WEB}      - REDIS_HOST=localhost\n    network_mode: service:{to}\n{REDIS}{more}",
+            expected,
+        )
+        for to, more, expected in (
+            ("redis", "", []),
+            ("vpn", "  vpn: {network_mode: 'service:redis'}\n", []),
+            ("vpn", "  vpn: {image: vpn}\n", [("error", "c.yml:5", "REDIS_HOST")]),
+            ("web", "", [("error", "c.yml:5", "REDIS_HOST")]),
+        )
+    ),
+    (
+        "CMP015",
+        f"{WEB}      - REDIS_HOST=localhost\n  redis: {{image: 'redis:7', network_mode: 'service:web'}}\n",
+        [],
+    ),
+    *(
+        (
+            "CMP015",
+            f"{WEB}      - {key}=http://localhost:3000/x\n  api: {{ports: ['{ports}']}}\n",
+            [] if expected else [("error", "c.yml:5", key)],
+        )
+        for key, ports, expected in (
+            ("NEXT_PUBLIC_API", "3000:3000", True),
+            ("VITE_API_URL", "127.0.0.1:3000:80", True),
+            ("APP_URL", "3000:3000", True),
+            ("BASE_URL", "3000:3000", True),
+            ("OAUTH_CALLBACK_URL", "3000:3000", True),
+            ("OIDC_ISSUER", "3000:3000", True),
+            ("KC_HOSTNAME_URL", "3000:3000", True),
+            ("MINIO_BROWSER_REDIRECT_URL", "3000:3000", True),
+            ("APP_URL", "8000:3000", False),
+            ("APP_URL", "3000", False),
+            ("API_URL", "3000:3000", False),
+            ("DATABASE_URL", "3000:3000", False),
+        )
     ),
     # bounds
     ("CMP016", f"{SERVICE}    image: x\n", [("info", "c.yml:2", "web")]),

@@ -261,3 +261,15 @@ def test_what_goes_wrong(
     write(Path(), PROJECT)
     assert main(["env", "explain", *args]) == code
     assert message in capsys.readouterr().err
+
+
+def test_a_file_that_every_reader_refuses_is_3(capsys: pytest.CaptureFixture[str]) -> None:
+    Path(".env").write_text("A=1\nB=${C:?gone}\n")
+    Path("pyproject.toml").write_text('[tool.exai]\nreaders = ["compose"]\n')
+    assert main(["env", "explain", "A"]) == 3
+    out, err = capsys.readouterr()
+    assert "it refuses the whole file" in out
+    assert "no reader in use takes .env" in err
+    Path("pyproject.toml").write_text('[tool.exai]\nreaders = ["compose", "python-dotenv"]\n')
+    assert main(["env", "explain", "A"]) == 0
+    assert main(["env", "explain", "D"]) == 1

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
 
 from exai_ops.env.fix import CODES, fix
 from exai_ops.env.model import Document
+from exai_ops.env.readers import READERS
+from exai_ops.errors import CouldNotLook
 
 from .documents import comments, document, documents
 
@@ -27,7 +32,21 @@ TABLE = {
     "space inside quotes": ("A='x \ny '\n", (), "A='x \ny '\n", []),
     "space behind a backslash": ("A=x\\ \nB=\n", (), "A=x\\ \nB=\n", []),
     "spaces for bash": ("A = 1\n", ("bash",), "A=1\n", [("ENV114", 1)]),
-    "spaces for docker run": ("A =1\nB= 2\n", ("docker-run",), "A=1\nB=2\n", [("ENV114", 1), ("ENV114", 2)]),
+    "spaces for docker run": ("A =1\nB= 2\n", ("docker-run",), "A=1\nB= 2\n", [("ENV114", 1)]),
+    "space behind a value for Compose's raw": ("A=1   \nA=1\n", ("compose-raw",), "A=1   \nA=1\n", []),
+    "a tab behind a value for Node": (
+        "A=1\t\nB=1 \nC='1'\t\n", ("node",), "A=1\t\nB=1\nC='1'\n", [("ENV105", 2), ("ENV105", 3)]
+    ),
+    "a line end within quotes": ("A='x\r\ny'\nB=2\n", (), "A='x\r\ny'\nB=2\n", []),
+    "a line that ends otherwise behind quotes": (
+        "A='x\ny'\r\nB=2\nC=\n", (), "A='x\ny'\nB=2\nC=\n", [("ENV103", 1)]
+    ),
+    "no last line end, and bash keeps a CR": ("A=1\nB=2\r\nC=3\r\nD=4", ("bash",), "A=1\nB=2\nC=3\nD=4\n", [
+        ("ENV103", 2), ("ENV103", 3), ("ENV115", 4)
+    ]),
+    "no last line end, CR LF": ("A=1\r\nB=2", (), "A=1\r\nB=2\r\n", [("ENV115", 2)]),
+    "no last line end, bash": ("A=1\r\nB=2", ("bash",), "A=1\nB=2\n", [("ENV103", 1), ("ENV115", 2)]),
+    "the same line again, with a CR alone": ("S: 1\r\nS: 1\r", (), "S: 1\r\nS: 1\r", []),
     "spaces for Compose": ("A = 1\n", ("compose", "python-dotenv"), "A = 1\n", []),
     "a colon is a judgement": ("A: 1\n", ("bash",), "A: 1\n", []),
     "no last line end": ("A=1", (), "A=1\n", [("ENV115", 1)]),
@@ -53,9 +72,47 @@ def test_one_right_answer(
     assert [(f.code, f.line) for f in done.fixes] == fixes
 
 
+_LINES = ("A=1", "S: 1", "B=2", "export MM", "P=  ", "  ", "M=a#b", "N='q'z", "C='x\r\ny'", 'D="', "E=x\\")
+_BYTES = st.lists(
+    st.sampled_from(_LINES)
+    .flatmap(lambda text: st.sampled_from(("\n", "\r\n", "\r", "\t\r\n", " \n")).map(lambda end: text + end)),
+    max_size=9,
+).map("".join)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(_BYTES, st.sampled_from(tuple(READERS)))
+@example("export MM\nP=  \r\n  \r\n\t\r\nM=a#b\r\nB\r\nS: 1\r\nN='q'z\r\nS: 1\r", "compose")
+def test_a_second_run_does_nothing_whatever_the_line_ends(text: str, reader: str) -> None:
+    try:
+        after = fix(document(text), readers=(reader,)).document
+    except CouldNotLook:
+        return
+    assert fix(after, readers=(reader,)).fixes == ()
+
+
+@settings(max_examples=200, deadline=None)
+@given(_BYTES, st.sampled_from(tuple(READERS)))
+@example("A=1   ", "compose-raw")
+@example("A=x\t", "node")
+@example("A=1\r\nB=2", "bash")
+def test_no_reader_in_use_gets_another_value(text: str, reader: str) -> None:
+    assume('D="' not in text)  # a quote that is open, or closes below, is another thing to each reader
+    # bash takes a CR behind white space for a command, so the assignment is lost, and is mended.
+    assume(reader != "bash" or not re.search(r"[ \t]\r", text))
+    codes = set(CODES) - {"ENV101", "ENV103", "ENV104", "ENV114"}  # these mend what a reader stumbles over
+    try:
+        after = fix(document(text), readers=(reader,), codes=codes).document
+    except CouldNotLook:
+        return
+    before, now = (READERS[reader](data, {}).values for data in (text.encode(), after.data))
+    keys = {key for key in before | now if "\n" not in key}  # Node makes one of a line without = and the next
+    assert {key: now.get(key) for key in keys} == {key: before.get(key) for key in keys}
+
+
 @pytest.mark.parametrize("code", CODES)
 def test_a_rule_alone(code: str) -> None:
-    text = "\ufeffA = 1 \nB= # c\nA = 1 \r\nC=1"
+    text = "\ufeffA = 1 \nB= # c\nA = 1 \nD=1\r\nC=1"
     done = fix(document(text), readers=("bash",), codes=(code,))
     assert {f.code for f in done.fixes} == {code}
     assert fix(document(text), readers=("bash",), codes=()).document.text == text

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from exai_ops.cli import main
 from exai_ops.compose.model import Project
 from exai_ops.env.code import CodeUse, Read
-from exai_ops.env.nearest import Names
+from exai_ops.env.nearest import Names, edits
 from exai_ops.env.others import platform_reads
 from exai_ops.env.removed import REMOVED, removed
 from exai_ops.env.rules import RULES
@@ -390,3 +392,17 @@ def test_redis_in_the_main_file() -> None:
         (Status.INFO, ".env", "REDIS_URL"), (Status.INFO, ".env", "REDIS_DB"),
     ]  # fmt: skip
     assert found(RULES, "ENV212", live("REDIS_URL=redis://redis\n")) == []
+
+
+_NAMES = st.text("ABC", min_size=1, max_size=9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(_NAMES, min_size=70, max_size=90, unique=True), st.lists(_NAMES, min_size=1, max_size=20))
+def test_the_nearest_of_many_is_that_of_all(known: list[str], asked: list[str]) -> None:
+    near = Names(known)
+    for name in asked:
+        every = [(d, other) for other in known if (d := edits(name, other)) is not None]
+        wanted = min(every)[1] if every else None
+        same = [other for other in known if other == name]
+        assert near.nearest(name) == (same[0] if same else wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from exai_ops.cli import main
+from exai_ops.env import write
 
 LIVE = "# why\nA_SIZE=2\nAPI_KEY=canary-Zq7Lw9 # canary-Zq7Lw9\n"
 EXAMPLE = "A_SIZE=1\nOLD=1\n"
@@ -85,6 +87,43 @@ def test_a_link_is_followed_and_said(folder: Path, capsys: pytest.CaptureFixture
     assert (folder / ".env.example").is_symlink()
     assert "a symbolic link to " in capsys.readouterr().err
     assert (folder / "real" / "example.bak").read_text() == EXAMPLE
+
+
+@pytest.mark.parametrize("command", ["sync", "fix"])
+def test_what_could_not_be_written_is_3_and_nothing_is_said_to_be_done(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (folder / ".env.example").write_text("A=1 \n")
+    monkeypatch.setattr("os.fsync", full)
+    assert main(["env", command]) == 3
+    err = capsys.readouterr().err
+    assert "not written: No space left" in err
+    assert "added" not in err
+    assert "removed" not in err
+    assert (folder / ".env.example").read_text() == "A=1 \n"
+
+
+def test_of_several_files_all_are_mended_or_none(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = write.replace
+
+    def replace(path: Path, *, before: bytes, after: bytes) -> write.Written:
+        if path.name == "two":
+            raise write.NotWritten("two: not written: no luck")
+        return real(path, before=before, after=after)
+
+    (folder / "one").write_text("A=1 \n")
+    (folder / "two").write_text("A=1")
+    monkeypatch.setattr(write, "replace", replace)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert main(["env", "fix", "one", "two", "one"]) == 3
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert capsys.readouterr().err == "exai: error: two: not written: no luck\n"
+    assert main(["env", "fix", "one", "one"]) == 0
 
 
 @pytest.mark.parametrize("missing", [".env", ".env.example"])

@@ -160,3 +160,25 @@ def test_a_dollar_in_a_secret_names_no_variable(text: str, named: bool) -> None:
 def test_a_refusal_is_at_its_line_with_its_key() -> None:
     (finding,) = found(RULES, "ENV113", context(live="A=1\nD='it's'\n"))
     assert (finding.where.line, finding.where.name) == (2, "D")
+
+
+@pytest.mark.parametrize(
+    ("text", "reader", "said"),
+    [
+        ("A=1  \n", "compose-raw", "take it out: Compose with format: raw"),
+        ("A=1  \n", "docker-run", "take it out: docker run"),
+        ("A=1\t\n", "node", "take it out: Node"),
+        ("A=1  \n", "node", "run exai env fix"),
+        ("A='1'\t\n", "node", "run exai env fix"),
+        ("A=1  \n", "compose", "run exai env fix"),
+    ],
+)
+def test_space_that_a_reader_in_use_keeps_is_a_warning(text: str, reader: str, said: str) -> None:
+    (found_,) = found(RULES, "ENV105", context(live=text, readers=(reader,)))
+    assert found_.hint.startswith(said)
+    assert found_.status == (Status.WARNING if said.startswith("take") else Status.INFO)
+
+
+def test_a_line_end_within_quotes_is_not_sent_to_fix() -> None:
+    (found_,) = found(RULES, "ENV103", context(live="A='x\r\ny'\nB=1\n"))
+    assert "fix" not in found_.hint

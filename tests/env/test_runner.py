@@ -75,7 +75,7 @@ def test_a_crash_of_a_rule_is_a_bug() -> None:
 def test_what_a_terminal_obeys_is_not_said() -> None:
     finding = Finding("ENV001", Status.INFO, "a\x1b[2Jb\udcff", "h\r", Location("f", 1, "K\udcff"))
     (found,) = run([rule("ENV001", finding)], Context())
-    assert (found.message, found.hint, found.where.name) == ("a\\x1b[2Jb\\xdcff", "h\\x0d", "K\\xdcff")
+    assert (found.message, found.hint, found.where.name) == ("a\\x1b[2Jb\\xff", "h\\x0d", "K\\xff")
 
 
 # --- files -------------------------------------------------------------------------------------
@@ -112,6 +112,36 @@ def test_named_files_are_taken_as_they_are(tmp_path: Path) -> None:
     (tmp_path / ".env.example").touch()
     found = find(tmp_path, live="prod.env", compose=["a.yml", "b.yml"])
     assert found == Found(example=".env.example", live="prod.env", compose=("a.yml", "b.yml"))
+
+
+@pytest.mark.parametrize(
+    ("environ", "text", "found"),
+    [
+        ({}, "A=1\n", ("compose.yml",)),
+        ({"COMPOSE_FILE": "a.yml"}, "", ("a.yml",)),
+        ({"COMPOSE_FILE": "a.yml:b/c.yml"}, "COMPOSE_FILE=d.yml\n", ("a.yml", "b/c.yml")),
+        ({"COMPOSE_FILE": "a.yml,b.yml", "COMPOSE_PATH_SEPARATOR": ","}, "", ("a.yml", "b.yml")),
+        ({}, 'COMPOSE_FILE="a.yml:b.yml"\n', ("a.yml", "b.yml")),
+        ({}, "COMPOSE_PATH_SEPARATOR=|\nCOMPOSE_FILE=a.yml|b.yml\n", ("a.yml", "b.yml")),
+        ({"COMPOSE_FILE": ""}, "COMPOSE_FILE=a.yml\n", ("compose.yml",)),
+        ({"COMPOSE_DISABLE_ENV_FILE": "1"}, "COMPOSE_FILE=a.yml\n", ("compose.yml",)),
+        ({}, "# COMPOSE_FILE=a.yml\n", ("compose.yml",)),
+    ],
+)
+def test_compose_file_names_them(
+    tmp_path: Path, environ: dict[str, str], text: str, found: tuple[str, ...]
+) -> None:
+    (tmp_path / "compose.yml").touch()
+    (tmp_path / ".env").write_text(text)
+    assert find(tmp_path, environ=environ).compose == found
+    assert find(tmp_path, compose=["own.yml"], environ=environ).compose == ("own.yml",)
+
+
+def test_a_link_to_nothing_is_found(tmp_path: Path) -> None:
+    (tmp_path / ".env.example").symlink_to("gone")
+    (tmp_path / ".env.docker").symlink_to("gone")
+    (tmp_path / ".env").symlink_to("gone")
+    assert find(tmp_path) == Found(example=".env.example", live=".env.docker", main=".env")
 
 
 def test_nothing_found_says_what_was_looked_for(tmp_path: Path) -> None:

@@ -600,3 +600,12 @@ def test_one_secret_is_told_once() -> None:
 
 def test_the_rules_of_a_scan_have_rows() -> None:
     assert [rule.code for rule in RULES if rule.elsewhere] == ["ENV310", "ENV311"]
+
+
+def test_a_repository_of_somebody_else_is_not_said_to_be_none(
+    repository: Callable[..., str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository(a="A=1\n")
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    assert main(["env", "scan"]) == 3
+    assert "safe.directory" in capsys.readouterr().err

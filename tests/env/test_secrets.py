@@ -390,6 +390,26 @@ def test_in_the_example() -> None:
     assert (str(finding.status), finding.message.endswith(", the one in use")) == ("error", True)
 
 
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("DATABASE_URL=postgresql://johndoe:randompassword@localhost:5432/db", "warning"),
+        ("DATABASE_URL=postgres://postgres:postgres@127.0.0.1/db", "warning"),
+        (f"DATABASE_URL=postgres://app:{chars(24)}@localhost/db", "warning"),
+        (f"DATABASE_URL=postgres://app:{chars(24)}@localhost.example.org/db", "error"),
+        (f"DATABASE_URL=postgres://app:{chars(24)}@db/db", "error"),
+        (f"SECRET_KEY=django-insecure-{chars(40)}", "warning"),
+        (f"SECRET_KEY={chars(40)}", "error"),
+        (f"RECAPTCHA_SITE_KEY={chars(40)}", None),
+        (f"RECAPTCHA_SECRET_KEY={chars(40)}", "error"),
+        (f"WEBSITE_KEY={chars(40)}", "error"),
+    ],
+)
+def test_what_opens_nothing_elsewhere_is_a_warning_if_in_use_too(line: str, status: str | None) -> None:
+    given = context(example=f"{line}\n", live=f"{line}\n")
+    assert [str(finding.status) for finding in found(RULES, "ENV301", given)] == ([status] if status else [])
+
+
 def test_in_tracked_files() -> None:
     text = f"A=1\nGLM_API_KEY={KEY}\n"
     assert places(found(RULES, "ENV302", context(live=text))) == [("skip", None, None)]
@@ -412,7 +432,7 @@ def test_placeholders() -> None:
 
 def test_weak_ones() -> None:
     text = "EXAI_WS_TOKEN=test-token-12345\nREDIS_PASSWORD=your_password\nA_PASSWORD=${B}\n"
-    text += f"B_TOKEN={KEY}\nC_TOKEN=\n"
+    text += f"B_TOKEN={KEY}\nC_TOKEN=\nDB_PASSWORD=null\n"
     assert places(found(RULES, "ENV304", context(live=text))) == [("warning", 1, "EXAI_WS_TOKEN")]
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import stat
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,7 @@ from exai_ops.env import baseline
 from exai_ops.env.config import Ignore, parse_config, read_config
 from exai_ops.env.rules.table import Context, Rule
 from exai_ops.env.runner import Leave, run
-from exai_ops.env.suppression import Suppression, apply, both_sides, in_config, in_text
+from exai_ops.env.suppression import Decisions, Suppression, apply, both_sides, in_config, in_text
 from exai_ops.errors import CouldNotLook, UsageError
 from exai_ops.findings import Finding, Location, Status
 
@@ -270,11 +273,43 @@ def test_a_table_that_is_wrong_is_a_usage_error(table: dict[str, object], said: 
         parse_config(table)
 
 
+def test_a_table_in_other_words_is_read_too(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool]\nexai.public = ["FOO"]\n')
+    assert read_config(tmp_path).public == ("FOO",)
+    (tmp_path / "pyproject.toml").write_text("tool = 5  # no tool.exai\n")
+    assert read_config(tmp_path).public == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [("[tool]\nexai = 5\n", "tool.exai is not a table"), ("[tool.exai]\nreaders = []\n", "readers is empty")],
+)
+def test_a_table_that_says_nothing_that_can_be_done(tmp_path: Path, text: str, part: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+    with pytest.raises(UsageError, match=part):
+        read_config(tmp_path)
+
+
 @pytest.mark.parametrize("data", [b"[tool.exai", b"[tool.exai]\n\xff"])
 def test_a_file_that_is_no_toml_is_a_usage_error(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "pyproject.toml").write_bytes(data)
     with pytest.raises(UsageError, match=r"pyproject\.toml"):
         read_config(tmp_path)
+
+
+def test_a_long_comment_and_many_decisions_cover_the_same() -> None:
+    lines = [
+        "A=0",
+        *("# more" for _ in range(70)),
+        "A=1",
+        *(f"B{n}=1 # exai:ignore[ENV104] r{n}" for n in range(9)),
+    ]
+    text = "\n".join(["# exai:ignore[ENV104] why", *lines[1:]])
+    decisions = Decisions(in_text(".env", text))
+    covered = [n for n in range(1, 90) if decisions.covering(finding("ENV104", n))]
+    assert covered == list(range(1, 82))
+    assert [s.reason for s in decisions.covering(finding("ENV104", 75))] == ["r2"]
+    assert decisions.covering(finding("ENV105", 75)) == []
 
 
 # --- baseline ----------------------------------------------------------------------------------
@@ -317,9 +352,52 @@ def test_it_is_written_whole(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["base.json"]
 
 
+@pytest.mark.parametrize("kind", ["fifo", "socket", "dangling link", "folder", "text"])
+def test_nothing_but_a_baseline_is_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("base.json")
+    with socket.socket(socket.AF_UNIX) as server:
+        make: dict[str, Callable[[], object]] = {
+            "fifo": lambda: os.mkfifo(path),
+            "socket": lambda: server.bind(str(path)),
+            "dangling link": lambda: path.symlink_to("gone"),
+            "folder": path.mkdir,
+            "text": lambda: path.write_text("A=1\n"),
+        }
+        make[kind]()
+        before = path.lstat()
+        with pytest.raises(CouldNotLook, match=r"^base\.json: "):
+            baseline.write(path, [finding("ENV104")])
+        assert path.lstat() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["base.json"]
+
+
+def test_a_link_is_followed_and_the_mode_stays(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    target = tmp_path / "real" / "base.json"
+    baseline.write(target, [])
+    target.chmod(0o600)
+    (tmp_path / "link").symlink_to("real/base.json")
+    baseline.write(tmp_path / "link", [finding("ENV104")])
+    assert (tmp_path / "link").is_symlink()
+    assert baseline.read(target) == Counter({("ENV104", ".env", "KEY"): 1})
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert [p.name for p in target.parent.iterdir()] == ["base.json"]
+
+
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", '{"findings": [1]}', '{"findings": [{"code": 1, "file": "", "key": ""}]}', "[" * 9999],
+    [
+        '{"findings": [{"code": "A", "file": "", "key": "", "count": 1e400}]}',
+        "",
+        "[]",
+        "{}",
+        '{"findings": [1]}',
+        '{"findings": [{"code": 1, "file": "", "key": ""}]}',
+        "[" * 9999,
+    ],
 )
 def test_what_is_no_baseline_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "b").write_text(text)

@@ -13,6 +13,7 @@ from exai_ops.env.document import parse
 from exai_ops.env.masking import Mask
 from exai_ops.env.model import Blank, Document
 from exai_ops.env.publish import Policy
+from exai_ops.env.readers import READERS
 from exai_ops.env.sections import sections
 from exai_ops.env.sync import Synced, sync
 from exai_ops.errors import CouldNotLook
@@ -234,6 +235,18 @@ def test_a_piece_of_a_secret_is_taken_for_no_key() -> None:
     live = document("PEM=\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC=\nnot a line\n")
     done = sync(live, document(""), POLICY)
     assert (done.document.text, done.passed) == ("PEM=\n", (2, 3))
+
+
+@pytest.mark.parametrize("ending", ["J=\\", "J=\\\n", "J=\\\n\n", "J=x\\\\\n"])
+@pytest.mark.parametrize("reader", READERS)
+def test_a_line_that_a_backslash_continues_swallows_nothing(ending: str, reader: str) -> None:
+    done = reversed_("J=1\nK=1\n", ending)
+    assert READERS[reader](done.document.data, {}).values["K"] == "1"
+
+
+def test_nothing_comes_between_a_line_and_the_one_that_continues_it() -> None:
+    with pytest.raises(CouldNotLook, match="1: ends in a backslash"):
+        sync(document("J=1\nK=1\nL=1\n"), document("J=a\\\nL=1\n"), POLICY, reverse=True)
 
 
 def test_an_open_quote_that_would_swallow_keys_is_refused() -> None:

@@ -105,6 +105,7 @@ def _judge(options: Options, tracked: Callable[[], Tracked]) -> int:
     from exai_ops.env.rules import RULES
     from exai_ops.env.runner import Leave, run
     from exai_ops.render import renderer
+    from exai_ops.settings import shell
 
     chosen = _chosen(options)
     render, least = renderer(options.format), parse_fail_on(options.fail_on)
@@ -112,7 +113,7 @@ def _judge(options: Options, tracked: Callable[[], Tracked]) -> int:
     if options.write_baseline and base is None:
         raise UsageError("--write-baseline needs --baseline FILE", hint="name the file to write")
     here = Path()
-    found = find(here, example=options.example, live=options.live, compose=options.compose)
+    found = find(here, example=options.example, live=options.live, compose=options.compose, environ=shell())
     seen = gather(found, read_config(here), env_file=options.env_file, code=options.code, tracked=tracked)
     leave = Leave(
         suppressions=seen.suppressions,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from exai_ops.errors import ExaiError, UsageError
+from exai_ops.errors import CouldNotLook, ExaiError, UsageError
 
 if TYPE_CHECKING:
     from exai_ops.env.explain import Explanation
@@ -34,13 +34,14 @@ def explain(
     from exai_ops.env.find import find
     from exai_ops.env.gather import gather
     from exai_ops.env.readers import READERS
+    from exai_ops.settings import shell
 
     render = {"text": as_table, "json": as_json}.get(format)
     if render is None:
         raise UsageError(f"--format: {format!r} is not known", hint="text or json")
     _check("--reader", reader, READERS)
     here = Path()
-    found = find(here, live=live, compose=compose or ())
+    found = find(here, live=live, compose=compose or (), environ=shell())
     context = gather(found, read_config(here), env_file=env_file).context
     services = context.project.services if context.project is not None else {}
     _check("--service", service, services)
@@ -58,8 +59,13 @@ def explain(
         service=service,
         reader=reader,
     )
-    if explanation.known or format == "json":
+    if explanation.known or explanation.refused or format == "json":
         print(render(explanation), end="")
+    if explanation.refused:
+        raise CouldNotLook(
+            f"{key}: nothing can be said of it: no reader in use takes {explanation.refused}",
+            hint="exai env check says why, and how to mend it",
+        )
     if not explanation.found:
         raise _not_set(explanation)
 

@@ -36,25 +36,26 @@ def fix(
 ) -> None:
     """Mend how the files are written; no key gets another value.
 
-    The old content is kept in a .bak file.
+    The old content is kept in a .bak file. Of several files all are written or none.
     """
-    from exai_ops.commands.env.apply import apply
+    from exai_ops.commands.env.apply import Change, apply
     from exai_ops.env.config import read_config
     from exai_ops.env.find import find
     from exai_ops.env.fix import fix as fixed
     from exai_ops.env.load import load_document
+    from exai_ops.settings import shell
 
     here = Path()
     codes = _codes(only, skip)
     config = read_config(here)
-    found = find(here, live=files[0]) if files else find(here)
+    found = find(here, live=files[0] if files else None, environ=shell())
     readers = reader or _readers(found, config)
-    differs = False
-    for document in [load_document(path) for path in files or _paths(found)]:
+    changes = []
+    for document in [load_document(path) for path in dict.fromkeys(files or _paths(found))]:
         leave = _suppressed(document, config)
         done = fixed(document, readers=_known(readers), codes=codes, leave=leave)
-        said = list(_said(done.fixes))
-        differs |= apply(document, done.document, said, dry_run=dry_run, check=check, secrets=document)
+        changes.append(Change(document, done.document, list(_said(done.fixes)), secrets=document))
+    differs = apply(changes, dry_run=dry_run, check=check)
     raise typer.Exit(1 if differs and check else 0)
 
 

@@ -62,6 +62,7 @@ def _judge(paths: Sequence[str], history: bool, max_s: float) -> list[Finding]:
     from exai_ops.env.config import read_config
     from exai_ops.env.git import tracked_files
     from exai_ops.env.rules.secrets import HISTORY, TRACKED
+    from exai_ops.env.runner import as_printed
     from exai_ops.env.scan import known, of_history, of_tracked
 
     config = [e for e in read_config(Path()).ignore if e.code in (TRACKED, HISTORY)]
@@ -75,7 +76,7 @@ def _judge(paths: Sequence[str], history: bool, max_s: float) -> list[Finding]:
     judged = _judged(history and not paths, not paths)
     left = suppression.apply(left, suppression.in_config(config), judged=judged)
     left.sort(key=lambda f: (f.where.file or "", f.where.line or 0, f.code))
-    return [_printable(finding) for finding in (*left, *missed, *late)]
+    return [as_printed(finding) for finding in (*left, *missed, *late)]
 
 
 def _judged(history: bool, tracked: bool = True) -> Callable[[str], bool]:
@@ -149,17 +150,3 @@ def _told(lines: Iterator[Added | str], total: int) -> Iterator[Added]:
         if time.monotonic() - said > _EVERY_S:
             said = time.monotonic()
             print(f"exai: {count} of {total} commits", file=sys.stderr)
-
-
-def _printable(finding: Finding) -> Finding:
-    """A finding whose names hold no line ends and nothing that a terminal obeys."""
-    where = finding.where
-    names = [None if text is None else _one_line(text) for text in (where.file, where.name)]
-    where = Location(names[0], where.line, names[1])
-    return finding._replace(message=_one_line(finding.message), where=where)
-
-
-def _one_line(text: str) -> str:
-    from exai_ops.env.masking import printable
-
-    return printable(text).replace("\n", "\\x0a").replace("\t", "\\x09")

@@ -35,7 +35,7 @@ def sync(
 
     Comments, sections and blank lines stay; the old content is kept in a .bak file.
     """
-    from exai_ops.commands.env.apply import apply
+    from exai_ops.commands.env.apply import Change, apply
     from exai_ops.env.config import read_config
     from exai_ops.env.find import find
     from exai_ops.env.load import load_document
@@ -56,7 +56,7 @@ def sync(
     told = decided((one, two), config.ignore, pair=(one, two))
     done = synced(source, target, policy, reverse=reverse, prune=prune, decided=told)
     said = [*_said(done, source.path), *_warned(done, contained=reverse and bool(found.compose))]
-    differs = apply(target, done.document, said, dry_run=dry_run, check=check, secrets=source)
+    differs = apply([Change(target, done.document, said, secrets=source)], dry_run=dry_run, check=check)
     raise typer.Exit(1 if differs and check else 0)
 
 

@@ -139,7 +139,9 @@ def _line(context: Context, assignment: Assignment) -> str:
     """An assignment as a hint may show it."""
     value = seen(context, assignment.key, assignment.value)
     plain = {"nothing": "", "***": "..."}.get(value, assignment.written)
-    return f"{assignment.key}={plain}" if len(plain) <= 60 else f"{assignment.key}=..."
+    return (
+        f"{assignment.key}={plain}" if len(plain) <= 60 and plain.isprintable() else f"{assignment.key}=..."
+    )
 
 
 def _commented(document: Document) -> dict[str, int]:

@@ -74,6 +74,9 @@ def run_together(one: Service, other: Service) -> bool:
 # --- one time zone -----------------------------------------------------------------------------
 
 
+_UTC: Final = frozenset({"UTC", "UTC0", "Etc/UTC", "Etc/UCT", "UCT", "Universal", "Zulu", "GMT", "Etc/GMT"})
+
+
 def time_zones(context: Context, project: Project) -> Iterator[Finding]:
     """Services without the TZ that the others have, or with another one."""
     zones: dict[str, Candidate | None] = {}
@@ -94,6 +97,8 @@ def time_zones(context: Context, project: Project) -> Iterator[Finding]:
 
 
 def _zone(service: Service, zone: Candidate | None, common: str) -> Iterator[Finding]:
+    if common in _UTC and (zone is None or (zone.value or "UTC") in _UTC):
+        return
     if zone is None or not zone.value:
         place = service.at("environment") if zone is None else zone.place
         message = f"{service.name} has no TZ and runs in UTC, others have {common}"

@@ -21,6 +21,13 @@ _LOCAL_URL: Final = re.compile(
 _MAYBE: Final = re.compile(r"localhost|127\.|::1", re.IGNORECASE)
 _LOCAL_HOST: Final = re.compile(r"(?:localhost|127(?:\.\d+){3}|::1)(?::(?P<port>\d{1,5}))?", re.IGNORECASE)
 _HOST_KEY: Final = re.compile(r"(?P<what>.+?)_?(?:HOST|HOSTNAME|SERVER|ADDR|ADDRESS)")
+# What such a variable holds is for a browser on the machine that publishes the port, not for the service.
+_FOR_BROWSERS: Final = re.compile(
+    r"(?:NEXT_PUBLIC|NUXT_PUBLIC|VITE|REACT_APP|VUE_APP|EXPO_PUBLIC|GATSBY|PUBLIC)_.+"
+    r"|(?:.+_)?(?:APP|BASE|ROOT|SITE|WEB|HOME|PUBLIC|EXTERNAL|FRONTEND|BROWSER|DASHBOARD|HOSTNAME|ADMIN)_UR[IL]"
+    r"|NEXTAUTH_URL|(?:.+_)?(?:CALLBACK|REDIRECT|LOGOUT|ISSUER|ORIGINS?|BROWSER)(?:_.+)?",
+    re.IGNORECASE,
+)
 _PORTS_BY_SCHEME: Final = {
     "redis": 6379, "rediss": 6379, "postgres": 5432, "postgresql": 5432, "mysql": 3306, "mongodb": 27017,
     "amqp": 5672, "http": 80, "https": 443,
@@ -35,7 +42,7 @@ def localhost(context: Context, project: Project) -> Iterator[Finding]:
     """Variables of a service that look for another service at localhost."""
     found: dict[tuple[str, Place], tuple[str, list[str]]] = {}
     for service in project.services.values():
-        if service.body.get("network_mode") != "host":
+        if not str(_network(project, service).body.get("network_mode")).startswith(("host", "container:")):
             for key, place, other in _local(context, project, service):
                 found.setdefault((key, place), (other, []))[1].append(service.name)
     for (key, place), (other, services) in found.items():
@@ -64,13 +71,44 @@ def _other(project: Project, service: Service, key: str, value: str, beside: str
     if meant is None:
         return None
     port, what = meant
-    if port in _listens(service):
+    here, there = _apart(project, service)
+    if any(port in _listens(one) or _is_named(one, port, what) for one in here):
         return None
-    for other in project.services.values():
-        named_so = port is None and what in (other.name.lower(), _image_name(other))
-        if other.name != service.name and (named_so or port in _listens(other)):
-            return other.name
-    return None
+    if _FOR_BROWSERS.fullmatch(key) and any(_publishes(one, port) for one in project.services.values()):
+        return None
+    return next((one.name for one in there if _is_named(one, port, what) or port in _listens(one)), None)
+
+
+def _apart(project: Project, service: Service) -> tuple[list[Service], list[Service]]:
+    """The services whose localhost is this one's, itself among them, and the others."""
+    own = _network(project, service).name
+    here: list[Service] = []
+    there: list[Service] = []
+    for one in project.services.values():
+        (here if _network(project, one).name == own else there).append(one)
+    return here, there
+
+
+def _network(project: Project, service: Service) -> Service:
+    """The service whose network a service has: its own, or that of ``network_mode: service:NAME``."""
+    seen: set[str] = set()
+    while service.name not in seen:
+        seen.add(service.name)
+        kind, _, name = str(service.body.get("network_mode") or "").partition(":")
+        service = project.services.get(name, service) if kind == "service" else service
+    return service
+
+
+def _is_named(service: Service, port: int | None, what: str) -> bool:
+    """Whether a key without a port names a service: ``REDIS_HOST``."""
+    return port is None and what in (service.name.lower(), _image_name(service))
+
+
+def _publishes(service: Service, port: int | None) -> bool:
+    """Whether a port of the machine leads to a service."""
+    if port is None:
+        return False
+    return any(p.published and p.published[0] <= port <= p.published[1] for _, p in ports_of(service.body))
 
 
 def _by_url(value: str) -> tuple[int | None, str] | None:

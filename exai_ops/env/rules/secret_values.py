@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os.path
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
@@ -12,13 +13,17 @@ from exai_ops.env.model import Assignment, Comment, Document
 from exai_ops.env.rules.between import at
 from exai_ops.env.rules.meaning_values import names, view
 from exai_ops.env.rules.table import Context
-from exai_ops.env.secret_shapes import projects
+from exai_ops.env.secret_shapes import URL, projects
 from exai_ops.env.secrets import Hit, in_line, is_made_up, of_assignment, without_references
 from exai_ops.env.shown import is_placeholder, is_secret_key
 from exai_ops.env.weak import MAKE_ONE, is_chosen, weakness
 from exai_ops.findings import Finding, Location, Status
 
 _ROTATE = "take it out, and make a new one where it was issued: who saw the file has it"
+
+
+_HERE = r"(?i)@(?:localhost|127(?:\.[0-9]+){3}|\[::1\])(?=[:/?#]|$)"
+_UNSET = frozenset({"null", "(null)"})  # what Laravel and others take for no value
 
 
 def in_example(context: Context) -> Iterator[Finding]:
@@ -29,10 +34,18 @@ def in_example(context: Context) -> Iterator[Finding]:
         if hit is not None and example is not None:
             live = context.live.last_of(a.key) if context.live is not None else None
             same = live is not None and whole(live) == whole(a)
-            status = Status.ERROR if hit.sure or same else Status.WARNING
+            sure = (hit.sure or same) and not _is_for_development(hit, whole(a))
+            status = Status.ERROR if sure else Status.WARNING
             message = f"{key_shown(a.key)} is {hit.what}" + (", the one in use" if same else "")
             hint = f"write {key_shown(a.key)}= with nothing behind it; {_ROTATE}"
             yield Finding("ENV301", status, message, hint, at(example, a))
+
+
+def _is_for_development(hit: Hit, value: str) -> bool:
+    """Whether a secret opens nothing elsewhere: one of a server on this machine, or that Django marks so."""
+    if value.startswith("django-insecure-"):
+        return True
+    return hit.what == URL.what and re.search(_HERE, value) is not None
 
 
 def in_tracked(context: Context) -> Iterator[Finding]:
@@ -114,7 +127,8 @@ def weak(context: Context) -> Iterator[Finding]:
         seen = view(context, document)
         for key in names(document):
             value = seen.real(key)
-            own = value if value and is_chosen(key) and without_references(value) == value else None
+            chosen = bool(value) and is_chosen(key) and (value or "").lower() not in _UNSET
+            own = value if value and chosen and without_references(value) == value else None
             reason = weakness(own) if own else None
             if reason is not None:
                 hint = f"make one: {MAKE_ONE}"

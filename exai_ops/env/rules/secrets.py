@@ -28,7 +28,8 @@ RULES: Final[tuple[Rule, ...]] = (
         " secret is told by its shape (a JSON Web Token, sk-, AWS, GitHub, Slack, a private key, a"
         " password in a URL and others) and else by its key: what is named KEY, TOKEN, SECRET,"
         " PASSWORD and the like and has a real value. It is a warning where the value has neither a"
-        " known shape nor random characters, and for tokens with the role anon. Not taken for secrets"
+        " known shape nor random characters, for tokens with the role anon, for a URL of this machine and"
+        " for what Django marks django-insecure-. Not taken for secrets"
         " are placeholders (your-..., changeme, <...>, xxxx), references (${...}), test words,"
         " sequences, and keys that [tool.exai] public lists. Values are not shown.",
         function=values.in_example,

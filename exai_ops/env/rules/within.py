@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from exai_ops.env.find import quoted
@@ -14,6 +14,7 @@ from exai_ops.env.rules.between import at
 from exai_ops.env.rules.table import Context, Rule
 from exai_ops.findings import Finding, Location, Status
 
+_LITERAL: Final = {"docker-run": "docker run --env-file", "compose-raw": "Compose with format: raw"}
 _LINE_END: Final = re.compile(r"\r\n|\n")
 _SPLITTERS: Final = frozenset({"python-dotenv", "compose", "node"})
 """Readers to which a closing quote ends the value."""
@@ -46,7 +47,8 @@ def mixed_line_ends(context: Context) -> Iterator[Finding]:
             few = min(ends, key=lambda end: len(ends[end]))
             name = {"\r\n": "CR LF", "\n": "LF", "\r": "CR"}[few]
             message = f"some lines end with {name}, {len(ends[few])} in all, and the others do not"
-            yield _whole(document, "ENV103", Status.WARNING, message, _fix(document), line=ends[few][0])
+            hint = _fix(document) if _ends_differ(document) else "save the lines within the quotes anew"
+            yield _whole(document, "ENV103", Status.WARNING, message, hint, line=ends[few][0])
 
 
 def trailing_space(context: Context) -> Iterator[Finding]:
@@ -55,11 +57,25 @@ def trailing_space(context: Context) -> Iterator[Finding]:
         for a in document.assignments:
             line = a.raw.rstrip("\r\n")
             if line != line.rstrip(" \t"):
-                literal = "docker-run" in context.readers and a.inline is None
-                status = Status.WARNING if literal else Status.INFO
+                keeps = _keeps_space(a, line, context.readers)
                 message = f"{a.key} has white space at the end of its line"
-                hint = f"{_fix(document)}: docker run --env-file makes it part of the value"
-                yield Finding("ENV105", status, message, hint, at(document, a))
+                if keeps is None:
+                    hint = f"{_fix(document)}: docker run --env-file makes it part of the value"
+                    yield Finding("ENV105", Status.INFO, message, hint, at(document, a))
+                else:
+                    hint = f"take it out: {keeps} makes it part of the value"
+                    yield Finding("ENV105", Status.WARNING, message, hint, at(document, a))
+
+
+def _keeps_space(a: Assignment, line: str, readers: Collection[str]) -> str | None:
+    """The reader in use to which the space at the end of an assignment belongs to its value."""
+    if a.inline is not None:
+        return None
+    for name, said in _LITERAL.items():
+        if name in readers:
+            return said
+    tab = "\t" in line[len(line.rstrip(" \t")) :]
+    return "Node" if tab and "node" in readers and not a.quote else None
 
 
 def unclosed_quote(context: Context) -> Iterator[Finding]:
@@ -161,6 +177,12 @@ def _line_ends(document: Document) -> dict[str, list[int]]:
     return found
 
 
+def _ends_differ(document: Document) -> bool:
+    """Whether the lines differ outside of quotes too, where the line end is no part of a value."""
+    texts = (node.raw for node in document.nodes)
+    return len({raw[len(raw.rstrip("\r\n")) :] for raw in texts} - {""}) > 1
+
+
 def _unparsable(context: Context) -> Iterator[tuple[Document, Unparsable]]:
     for document in context.documents():
         for node in document.nodes:
@@ -230,8 +252,8 @@ RULES: Final[tuple[Rule, ...]] = (
         title="no white space at the end of an assignment",
         hint="run exai env fix",
         explanation="docker run --env-file and Compose with `format: raw` make it part of the"
-        " value, the others strip it; so it is a warning when one of those two is in use. Nobody"
-        " can see it.",
+        " value, the others strip it, but for Node a tab; so it is a warning, and yours to take out, when"
+        " one of those is in use. Nobody can see it.",
         function=trailing_space,
     ),
     Rule(
