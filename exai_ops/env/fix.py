@@ -203,7 +203,7 @@ def _mended(node: Assignment, wanted: Collection[str], readers: frozenset[str]) 
 
 def _is_meant(node: Assignment, space: str, readers: frozenset[str]) -> bool:
     """Whether the space at the end of an assignment is part of its value to a reader."""
-    if readers & _LITERAL:
+    if readers & _LITERAL or _LONE_CR.search(node.raw):  # with a CR alone the line goes on, to some
         return True
     return _NODE in readers and "\t" in space and not node.quote and node.inline is None
 

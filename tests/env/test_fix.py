@@ -95,6 +95,7 @@ def test_a_second_run_does_nothing_whatever_the_line_ends(text: str, reader: str
 @given(_BYTES, st.sampled_from(tuple(READERS)))
 @example("A=1   ", "compose-raw")
 @example("A=x\t", "node")
+@example("A=1\rP=  \rA=1\n", "compose")
 @example("A=1\r\nB=2", "bash")
 def test_no_reader_in_use_gets_another_value(text: str, reader: str) -> None:
     assume('D="' not in text)  # a quote that is open, or closes below, is another thing to each reader
