@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import CodeType, FrameType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Self
 
 from exai_ops.sem.model import Site
 
@@ -15,31 +15,40 @@ _clock = time.monotonic
 _frame = sys._getframe  # noqa: SLF001 - documented, and the one way to a caller that costs no microseconds
 
 
-class Permit:
-    """A permit that is out. The line is worked out when it is asked for, not when the permit is taken."""
+class Permit(NamedTuple):
+    """A permit that is out. The line is worked out when it is asked for, not when the permit is taken.
 
-    __slots__ = ("_code", "_lasti", "entered", "owner", "taken_s")
+    Attributes:
+        owner: The task or thread that asked for it.
+        taken_s: By the monotonic clock.
+        code: Of the function that asked for it.
+        lasti: Byte offset of the instruction there.
+        entered: Whether a ``with`` block took it, which then gives back this one and no other.
+    """
 
-    def __init__(self, owner: Any, frame: FrameType, *, entered: bool = False) -> None:
-        self.owner = owner
-        self.entered = entered
-        """Whether a ``with`` block took it, which then gives back this one and no other."""
-        self.taken_s = _clock()
-        self._code: CodeType = frame.f_code
-        self._lasti = frame.f_lasti
+    owner: Any
+    taken_s: float
+    code: CodeType
+    lasti: int
+    entered: bool = False
 
-    def since_now(self) -> None:
-        """Count its age from now: it was asked for earlier, and came now."""
-        self.taken_s = _clock()
+    @classmethod
+    def asked(cls, owner: Any, frame: FrameType, *, entered: bool = False) -> Self:
+        """A permit for who asks for it there, now."""
+        return cls(owner, _clock(), frame.f_code, frame.f_lasti, entered)
+
+    def since_now(self) -> Self:
+        """The same with its age counted from now: it was asked for earlier, and came now."""
+        return self._replace(taken_s=_clock())
 
     @property
     def site(self) -> Site:
         """Where it was asked for."""
-        line = self._code.co_firstlineno
-        for start, end, number in self._code.co_lines():
-            if start <= self._lasti < end and number is not None:
+        line = self.code.co_firstlineno
+        for start, end, number in self.code.co_lines():
+            if start <= self.lasti < end and number is not None:
                 line = number
-        return Site(self._code.co_filename, line, self._code.co_qualname)
+        return Site(self.code.co_filename, line, self.code.co_qualname)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +70,19 @@ class Held:
 class Tally:
     """The permits of one semaphore that are out, by who took them."""
 
-    __slots__ = ("_taken", "extra")
+    __slots__ = ("extra", "taken")
 
     def __init__(self) -> None:
-        self._taken: dict[Any, list[Permit]] = {}
+        self.taken: dict[Any, list[Permit]] = {}
+        """By who took them, the latest last; no list is empty."""
         self.extra = 0
         """Releases that gave back what nobody had taken."""
 
     def take(self, permit: Permit) -> None:
         """Count a permit out."""
-        mine = self._taken.get(permit.owner)
+        mine = self.taken.get(permit.owner)
         if mine is None:
-            self._taken[permit.owner] = [permit]
+            self.taken[permit.owner] = [permit]
         else:
             mine.append(permit)
 
@@ -83,25 +93,27 @@ class Tally:
             owner: Who gives it back.
             entered: Whether it is the end of a ``with`` block that does.
         """
-        mine = self._taken.get(owner)
+        mine = self.taken.get(owner)
         if mine is None:
-            if not self._taken:
+            if not self.taken:
                 self.extra += 1
                 return
-            owner, mine = min(self._taken.items(), key=_oldest)
+            owner, mine = min(self.taken.items(), key=_oldest)
             mine.pop(0)
+        elif mine[-1].entered is entered:
+            mine.pop()
         else:
             alike = (at for at in range(len(mine) - 1, -1, -1) if mine[at].entered is entered)
             mine.pop(next(alike, -1))
         if not mine:
-            del self._taken[owner]
+            del self.taken[owner]
 
     def __len__(self) -> int:
-        return sum(len(permits) for permits in self._taken.values())
+        return sum(len(permits) for permits in self.taken.values())
 
     def __iter__(self) -> Iterator[Permit]:
         """The permits that are out, oldest first."""
-        permits = [permit for taken in list(self._taken.values()) for permit in taken]
+        permits = [permit for taken in list(self.taken.values()) for permit in taken]
         return iter(sorted(permits, key=lambda permit: permit.taken_s))
 
     def held(self, since_s: float = 0.0) -> list[Held]:

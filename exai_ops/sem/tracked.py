@@ -7,9 +7,12 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Literal
 
-from exai_ops.sem.permits import Held, Permit, Tally, _frame
+from exai_ops.sem.permits import Held, Permit, Tally, _clock, _frame
 
 _current_task = asyncio.tasks.current_task
+_acquire = asyncio.Semaphore.acquire
+_release = asyncio.Semaphore.release
+_tuple = tuple.__new__  # half the time of the class's own call, which is what a permit costs most
 
 
 class TrackedSemaphore(asyncio.Semaphore):
@@ -32,23 +35,35 @@ class TrackedSemaphore(asyncio.Semaphore):
         self.name = name
         self._bounded = bounded
         self._tally = Tally()
+        self._taken = self._tally.taken  # a block's way in and out is written out: calls are what it costs
 
     def acquire(self) -> Coroutine[Any, Any, Literal[True]]:
         """Take a permit, waiting if need be; a cancelled wait takes none."""
-        return self._acquire(Permit(_current_task(), _frame(1)))
+        return self._acquire(Permit.asked(_current_task(), _frame(1)))
 
     async def __aenter__(self) -> None:
-        permit = Permit(_current_task(), _frame(1), entered=True)
-        if self._value > 0 and not self._waiters:
-            self._value -= 1
-            self._tally.take(permit)
-        else:
+        task, frame = _current_task(), _frame(1)
+        permit = _tuple(Permit, (task, _clock(), frame.f_code, frame.f_lasti, True))
+        if self._value <= 0 or self._waiters:
             await self._acquire(permit)
+            return
+        self._value -= 1
+        mine = self._taken.get(task)
+        if mine is None:
+            self._taken[task] = [permit]
+        else:
+            mine.append(permit)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._give(entered=True)
+        task = _current_task()
+        mine = self._taken.get(task)
+        if mine is None or len(mine) > 1 or not mine[0].entered or self._waiters or self._bounded:
+            self._give(entered=True)
+            return
+        del self._taken[task]
+        self._value += 1
 
     def release(self) -> None:
         """Give a permit back. Raises ValueError beyond the bound, when it is ``bounded``."""
@@ -58,12 +73,11 @@ class TrackedSemaphore(asyncio.Semaphore):
         if self._bounded and self._value >= self.bound:
             raise ValueError("TrackedSemaphore released too many times")
         self._tally.give(_running_task(), entered=entered)
-        super().release()
+        _release(self)
 
     async def _acquire(self, permit: Permit) -> Literal[True]:
-        await super().acquire()
-        permit.since_now()
-        self._tally.take(permit)
+        await _acquire(self)
+        self._tally.take(permit.since_now())
         return True
 
     def held(self, since_s: float = 0.0) -> list[Held]:

@@ -78,7 +78,7 @@ class Watch:
     def _took(self, semaphore: Any, owner: Any, frame: FrameType, *, entered: bool) -> None:
         if not isinstance(semaphore, TrackedSemaphore) and semaphore not in self._signals:
             with self._lock:
-                self._tallies.setdefault(semaphore, Tally()).take(Permit(owner, frame, entered=entered))
+                self._tallies.setdefault(semaphore, Tally()).take(Permit.asked(owner, frame, entered=entered))
 
     def _gave(self, semaphore: Any, owner: Any, number: int, *, entered: bool) -> None:
         with self._lock:
