@@ -26,7 +26,7 @@ from exai_ops.sem.passive.resolve import Resolver
 from exai_ops.sem.passive.settle import settle, unexplained
 from exai_ops.sem.passive.taken import Account, Taken
 from exai_ops.sem.process import Process
-from exai_ops.sem.twin import layout_of
+from exai_ops.sem.twin import command, layout_of
 from exai_ops.sem.verdict import judge
 
 _TASKS: Final = ("_asyncio.Task", "asyncio.tasks.Task")
@@ -95,7 +95,7 @@ class PassiveScanner:
         self.objects = Objects(self._memory, self._layout)
         self._frames = Frames(self.objects)
         self._resolver = Resolver(self.objects)
-        self._twin = FlowTwin([self.process.exe])
+        self._twin = FlowTwin(command(self.process))
         self._functions = Functions(self.objects, self._resolver, self._twin)
         self._primitives = Primitives(self.objects)
         self._homes: dict[int, list[Home]] = {}
