@@ -44,6 +44,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "settings": Entry("exai_ops.commands.settings", "settings", "Check, show and document the settings."),
     "env": Entry("exai_ops.commands.env.app", "env", "Check, explain, compare and mend environment files."),
     "sem": Entry("exai_ops.commands.sem.app", "sem", "Find permits that leak, in any live Python process."),
+    "monitor": Entry("exai_ops.commands.monitor.app", "monitor", "See the daemon's traffic, live and after."),
     "version": Entry("exai_ops.commands.version", "version", "Print the versions in use."),
 }
 QUICK: Final[Mapping[tuple[str, ...], str]] = {("env", "check"): "exai_ops.commands.env.checking"}

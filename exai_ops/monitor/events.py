@@ -12,8 +12,26 @@ CONNECTION_TYPES: Final = ("websocket", "sqlite", "redis", "supabase", "kimi", "
 
 DIRECTIONS: Final = ("connect", "disconnect", "send", "receive", "error", "reject", "rate_limit")
 
+CORRELATION: Final[Mapping[str, str]] = {
+    "session": "Id of the session that called.",
+    "request": "Id of the call within its session.",
+    "tool": "The tool called.",
+    "provider": "kimi or glm.",
+    "model": "The model asked.",
+    "attempt": "Which request of one completion, from 1.",
+    "queue_wait_ms": "From the call's arrival to its first permit.",
+    "permit_wait_ms": "All waiting for permits, another provider's included.",
+    "first_token_ms": "From asking a provider to its first piece.",
+    "prompt_tokens": "As the provider counted.",
+    "completion_tokens": "As the provider counted.",
+    "status": "HTTP status.",
+    "retry_after_s": "What the other side advised.",
+    "duration_s": "How long a connection lived, on its disconnect.",
+}
+"""Keys of ``metadata`` by which events are joined and judged, and what they mean."""
+
 RawEvent: TypeAlias = tuple[
-    float, str, str, str, str, int, float | None, str | None, Mapping[str, Any] | None
+    float, str, str, str, str, int, float | None, str | None, Mapping[str, Any] | None, int
 ]
 """An event's fields in order. What the hot path writes: a plain tuple costs a third of a named one."""
 
@@ -29,7 +47,9 @@ class Event(NamedTuple):
         function_name: What was done there: few distinct names, for statistics are kept by it.
         response_time_ms: None where nothing was waited for.
         error: One line, or None; never holds a secret.
-        metadata: JSON values, or None for none; never holds a secret.
+        metadata: JSON values, or None for none; never holds a secret. ``CORRELATION`` names the keys that
+            mean the same everywhere.
+        weight: How many events it stands for: 1, or N where one in N is kept.
     """
 
     timestamp: float
@@ -41,10 +61,11 @@ class Event(NamedTuple):
     response_time_ms: float | None = None
     error: str | None = None
     metadata: Mapping[str, Any] | None = None
+    weight: int = 1
 
     def exported(self) -> dict[str, Any]:
-        """The event under the keys of an export, with its ``datetime`` in ISO 8601."""
-        return {
+        """The event under the keys of an export, with its ``datetime`` in ISO 8601; ``weight`` unless 1."""
+        shown = {
             "timestamp": self.timestamp,
             "datetime": utc_iso(self.timestamp),
             "connection_type": self.connection_type,
@@ -56,3 +77,4 @@ class Event(NamedTuple):
             "error": self.error,
             "metadata": self.metadata or {},
         }
+        return shown if self.weight == 1 else shown | {"weight": self.weight}

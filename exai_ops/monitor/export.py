@@ -15,7 +15,7 @@ from exai_ops.monitor.events import RawEvent
 from exai_ops.timezones import utc_iso
 
 
-class _Exported(msgspec.Struct, gc=False):
+class _Exported(msgspec.Struct, gc=False, omit_defaults=True):
     """An event under its exported keys: ``Event.exported`` at a tenth of its price."""
 
     timestamp: float
@@ -28,6 +28,7 @@ class _Exported(msgspec.Struct, gc=False):
     response_time_ms: float | None
     error: str | None
     metadata: Mapping[str, Any]
+    weight: int = 1
 
 
 def document(summary: Mapping[str, TypeStats], events: Iterable[RawEvent]) -> bytes:
@@ -38,9 +39,19 @@ def document(summary: Mapping[str, TypeStats], events: Iterable[RawEvent]) -> by
     """
     exported = [
         _Exported(
-            timestamp, utc_iso(timestamp), type_, direction, script, function, size, ms, error, more or {}
+            timestamp,
+            utc_iso(timestamp),
+            type_,
+            direction,
+            script,
+            function,
+            size,
+            ms,
+            error,
+            more or {},
+            weight,
         )
-        for timestamp, type_, direction, script, function, size, ms, error, more in events
+        for timestamp, type_, direction, script, function, size, ms, error, more, weight in events
     ]
     try:
         return _ENCODER.encode({"summary": summary, "recent_events": exported})

@@ -96,6 +96,7 @@ class Monitor:
                 response_time_ms,
                 error,
                 metadata,
+                1,
             )
         )
         if len(backlog) >= self._call_at:
