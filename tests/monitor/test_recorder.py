@@ -269,6 +269,9 @@ class Incomparable:
     def __hash__(self) -> int:
         return 0
 
+    def __repr__(self) -> str:
+        return "Incomparable()"
+
 
 MALFORMED: list[dict[str, Any]] = [
     {"data_size_bytes": None},
