@@ -18,6 +18,7 @@ from exai_ops.daemon import protocol
 from exai_ops.daemon.call import Sink
 from exai_ops.daemon.context import Services
 from exai_ops.daemon.dispatch import Dispatcher
+from exai_ops.daemon.event_backlog import KeptEvents
 from exai_ops.daemon.metrics import Metrics
 from exai_ops.daemon.permits import Ledger, Limits
 from exai_ops.daemon.sessions import Connection, Session, Sessions
@@ -55,6 +56,7 @@ class Daemon:
     Attributes:
         id: Identity of this process's life, in the journal.
         started_at: Seconds since the epoch.
+        kept: The events on disk, None where none are kept.
         closers: Awaited once the calls are done, before the server ends; each for at most two seconds.
     """
 
@@ -83,6 +85,7 @@ class Daemon:
         self.sessions = Sessions(storage)
         self.connections: set[LiveConnection] = set()
         self.leaking: dict[int, str] = {}
+        self.kept: KeptEvents | None = None
         self.closers: list[Callable[[], Awaitable[None]]] = []
         self.tools_frame = protocol.encode({"op": "list_tools_res", "tools": registry.describe()})
         services = Services(

@@ -130,7 +130,7 @@ def bind(settings: Settings) -> socket.socket:
 
 def _open_files(settings: Settings) -> None:
     """As many open files as the connections need, if the hard limit allows; a warning if it does not."""
-    needed = 2 * settings.max_connections + SPARE_FILES
+    needed = 2 * settings.max_connections + settings.monitor_max_tails + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:
         soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)

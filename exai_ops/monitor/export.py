@@ -94,3 +94,25 @@ def _text(value: object) -> str | None:
 
 
 _ENCODER = msgspec.json.Encoder(enc_hook=str)
+
+
+def encoded(event: RawEvent) -> bytes:
+    """One event as JSON, under its exported keys; foreign values as ``document`` shows them."""
+    timestamp, type_, direction, script, function, size, ms, error, more, weight = event
+    exported = _Exported(
+        timestamp,
+        utc_iso(timestamp),
+        type_,
+        direction,
+        script,
+        function,
+        size,
+        ms,
+        error,
+        more or {},
+        weight,
+    )
+    try:
+        return _ENCODER.encode(exported)
+    except Exception:  # noqa: BLE001 metadata is foreign: its __str__ may raise anything
+        return bytes(_encodable(exported))

@@ -20,6 +20,7 @@ _RES = "Resilience"
 _CONV = "Conversations"
 _SEC = "Security"
 _STATE = "State and storage"
+_MON = "Monitor"
 _LOG = "Logs"
 
 
@@ -327,6 +328,16 @@ class Settings(Declared):
         "Events that the monitor keeps in memory.",
         low=100,
         high=10_000_000,
+    )
+
+    monitor_max_tails: int = _var(
+        "EXAI_MONITOR_MAX_TAILS",
+        64,
+        _MON,
+        "Clients of /events at once: exai monitor tail and top, pages of the dashboard; one more is closed"
+        " with 1008.",
+        low=0,
+        high=10_000,
     )
 
     log_level: str = _var(
