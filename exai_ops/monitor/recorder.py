@@ -3,7 +3,8 @@
 ``record`` appends a tuple to a backlog (an append to a deque is atomic, no lock is taken), and every
 ``FOLD_AT`` events the recording thread folds the backlog into the totals and the ring. Reads fold first,
 so they show everything that was recorded before them; and nothing reaches the ring, from which it may
-fall, before it is counted.
+fall, before it is counted. Sampling comes after that: it thins the ring, and all that is read from it, not
+the totals.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from exai_ops.monitor.aggregates import Aggregates, SeriesStats, TypeStats
+from exai_ops.monitor.aggregates import Aggregates, SeriesNow, SeriesStats, TypeNow, TypeStats
 from exai_ops.monitor.events import Event, RawEvent
 from exai_ops.monitor.histogram import Histogram
+from exai_ops.monitor.sampling import Sampling
 
 FOLD_AT: Final = 256
 FOLD_AT_MOST: Final = 1024
@@ -49,9 +51,21 @@ class Batch:
 
 
 class Monitor:
-    """Records events from any thread; ``clock`` gives seconds since the epoch."""
+    """Records events from any thread.
 
-    def __init__(self, capacity: int = 10_000, *, clock: Callable[[], float] = time.time) -> None:
+    Args:
+        capacity: Events that the ring holds.
+        clock: Gives seconds since the epoch.
+        sampling: Which events are kept; None for ``sampling.DEFAULT``.
+    """
+
+    def __init__(
+        self,
+        capacity: int = 10_000,
+        *,
+        clock: Callable[[], float] = time.time,
+        sampling: Sampling | None = None,
+    ) -> None:
         if capacity < 1:
             raise ValueError("capacity must be at least 1")
         self._clock = clock
@@ -63,8 +77,7 @@ class Monitor:
         self._busy = False
         self._ring: deque[RawEvent] = deque(maxlen=capacity)
         self._sequence = 0
-        self._malformed = 0
-        self._aggregates = Aggregates()
+        self._aggregates = Aggregates(sampling or Sampling())
 
     def record(
         self,
@@ -133,7 +146,7 @@ class Monitor:
 
     @property
     def sequence(self) -> int:
-        """Number of the last event; they count from 1."""
+        """Number of the last event that was kept; they count from 1."""
         with self._settled():
             return self._sequence
 
@@ -141,13 +154,31 @@ class Monitor:
     def malformed(self) -> int:
         """Events dropped because they could not be counted."""
         with self._settled():
-            return self._malformed
+            return self._aggregates.malformed
+
+    @property
+    def sampled_out(self) -> int:
+        """Events that were counted and not kept, because others stand for them."""
+        with self._settled():
+            return self._aggregates.sampled_out
 
     def stats(self) -> dict[str, TypeStats]:
         """Statistics by connection type, over all events since the start."""
         active = Counter(self._open.copy().values())
         with self._settled():
             return self._aggregates.by_type(active)
+
+    def by_type(self) -> dict[str, TypeNow]:
+        """Statistics by connection type: since the start, and rates and percentiles of the last minute."""
+        active, now = Counter(self._open.copy().values()), self._clock()
+        with self._settled():
+            return self._aggregates.now_by_type(active, now)
+
+    def by_series(self, busiest: int | None = None) -> list[SeriesNow]:
+        """The same by type, function and direction; those with the most events first, at most ``busiest``."""
+        now = self._clock()
+        with self._settled():
+            return self._aggregates.now_by_series(now, busiest)
 
     def series(self) -> list[SeriesStats]:
         """Statistics by type, function and direction, over all events since the start."""
@@ -227,12 +258,11 @@ class Monitor:
             return  # within a fold or a read of this same thread, which must not see the totals move
         self._busy = True
         try:
-            popleft = self._backlog.popleft
-            events = [popleft() for _ in range(min(len(self._backlog), at_most))]
-            counted = self._aggregates.add(events)
-            self._ring.extend(counted)
-            self._sequence += len(counted)
-            self._malformed += len(events) - len(counted)
+            waiting = min(len(self._backlog), at_most)
+            events = list(islice(iter(self._backlog.popleft, None), waiting))  # calls it in C
+            kept = self._aggregates.add(events)
+            self._ring.extend(kept)
+            self._sequence += len(kept)
         finally:
             self._busy = False
 
