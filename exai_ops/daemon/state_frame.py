@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import exai_ops
-from exai_ops.monitor.aggregates import TypeStats
+from exai_ops.monitor.aggregates import TypeNow
 from exai_ops.monitor.looplag import LagStats
 from exai_ops.monitor.wire import Lag, Rates, SessionState, State, TypeState
 
@@ -18,15 +18,11 @@ SESSIONS: Final = 200
 """How many are shown: the busiest."""
 ID_CHARS: Final = 8
 """Of a session's id: enough to tell it, too little to guess the rest."""
-_NONE: Final = Rates(
-    events_1s=0.0, events_10s=0.0, events_60s=0.0, errors_1s=0.0, errors_10s=0.0, errors_60s=0.0
-)
 
 
 def state(daemon: Daemon, *, tails: int, dropped: int) -> State:
     """What an operator looks at. Asks nobody, and takes about a millisecond."""
     monitor = daemon.monitor
-    series = sorted(monitor.series(), key=lambda one: one.count, reverse=True)[:FUNCTIONS]
     return State(
         time=time.time(),
         stream=daemon.id,
@@ -36,15 +32,15 @@ def state(daemon: Daemon, *, tails: int, dropped: int) -> State:
         state=daemon.state,
         unready=daemon.unready(),
         simulated=daemon.simulated,
-        types={name: _type(stats) for name, stats in monitor.stats().items()},
-        functions=[one.as_dict() for one in series],
+        types={name: _type(now) for name, now in monitor.by_type().items()},
+        functions=[one.as_dict() for one in monitor.by_series(FUNCTIONS)],
         permits=daemon.permits(),
         providers=[one.as_dict() for one in daemon.providers.states()],
         sessions=_sessions(daemon),
         connections=len(daemon.connections),
         lag=_lag(daemon.lag.stats()),
         malformed=monitor.malformed,
-        sampled_out=0,
+        sampled_out=monitor.sampled_out,
         tails=tails,
         dropped=dropped,
         stored_bytes=None,
@@ -52,8 +48,15 @@ def state(daemon: Daemon, *, tails: int, dropped: int) -> State:
     )
 
 
-def _type(stats: TypeStats) -> TypeState:
-    return TypeState(**stats.as_dict(), rates=_NONE, p50_ms=None, p95_ms=None, p99_ms=None)
+def _type(now: TypeNow) -> TypeState:
+    lately = now.recent
+    return TypeState(
+        **now.total.as_dict(),
+        rates=Rates(**lately.rates.as_dict()),
+        p50_ms=lately.p50_ms,
+        p95_ms=lately.p95_ms,
+        p99_ms=lately.p99_ms,
+    )
 
 
 def _sessions(daemon: Daemon) -> list[SessionState]:
