@@ -21,7 +21,7 @@ ID_CHARS: Final = 8
 
 
 def state(daemon: Daemon, *, tails: int, dropped: int) -> State:
-    """What an operator looks at. Asks nobody, and takes about a millisecond."""
+    """What an operator looks at. Asks nobody, and takes a few milliseconds."""
     monitor = daemon.monitor
     return State(
         time=time.time(),
