@@ -75,6 +75,10 @@ class Tail:
             if not await self.wire.wait_writable():
                 return
 
+    def begin(self, now: float) -> None:
+        """From now on it is sent events as they come."""
+        self.live, self._sent_at = True, now
+
     def push(self, now: float) -> None:
         """Send what it has not got, as far as it takes it; ``now`` is the loop's time."""
         if not self.live or self._blocked:
@@ -186,8 +190,9 @@ class Tails:
 
     def go_live(self, tail: Tail) -> None:
         """It has all up to its position: from now on it is sent events as they come."""
-        tail.live = True
-        tail.push(asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        tail.begin(now)
+        tail.push(now)
 
     # --- events -----------------------------------------------------------------------------
 

@@ -122,7 +122,8 @@ def _slower(least_ms: float) -> Test:
 
 def _begins(key: str, beginning: str) -> Test:
     def test(event: RawEvent) -> bool:
-        value = (event[8] or {}).get(key)
+        more = event[8]
+        value = more.get(key) if isinstance(more, Mapping) else None
         return isinstance(value, str) and value.startswith(beginning)
 
     return test
