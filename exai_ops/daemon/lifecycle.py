@@ -145,7 +145,7 @@ def _open_files(settings: Settings) -> None:
 async def _daemon(settings: Settings, *, simulate: bool) -> AsyncIterator[Daemon]:
     """The daemon's parts, opened in order and closed in the opposite one."""
     simulated = simulate or not (settings.kimi_api_key or settings.glm_api_key)
-    monitor = _monitor(settings)
+    monitor = monitor_of(settings)
     async with contextlib.AsyncExitStack() as stack:
         if settings.otel_endpoint:
             stack.push_async_callback(_exporting_spans(settings, monitor))
@@ -170,7 +170,8 @@ async def _daemon(settings: Settings, *, simulate: bool) -> AsyncIterator[Daemon
         yield daemon
 
 
-def _monitor(settings: Settings) -> Monitor:
+def monitor_of(settings: Settings) -> Monitor:
+    """An empty monitor as the settings want it. Raises UsageError for rules that are none."""
     try:
         rules = sampling.parse(settings.event_sampling)
     except ValueError as error:
