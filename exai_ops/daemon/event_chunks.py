@@ -85,7 +85,7 @@ class Chunk:
         return piece
 
     def settle(self) -> int:
-        """Let go of the frames, once everybody who keeps up has them, and keep no more; bytes that are kept."""
+        """Keep no more, and no frames, once everybody who keeps up has them; bytes that are kept."""
         self._frames.clear()
         self._settled = True
         return sum(len(piece) for piece in self._pieces if piece is not None)
