@@ -162,10 +162,30 @@ async def test_who_may_watch_and_how_many(start_daemon: StartDaemon) -> None:
 async def test_it_shows_what_fits_and_sums_it_up(daemon: DaemonProcess, tail: StartTail) -> None:
     await chat(daemon, "shown-0")
     lines = tail(
-        daemon, "--request", "shown", "--last", "1", "--format", "text", "--tz", "Australia/Melbourne"
+        daemon,
+        "--request",
+        "shown",
+        "--function",
+        "chat",
+        "--last",
+        "1",
+        "--format",
+        "text",
+        "--tz",
+        "Australia/Melbourne",
     )
-    rows = tail(daemon, "--request", "shown", "--last", "1")
-    own = tail(daemon, "--request", "shown", "--last", "1", "--template", r"{function}\t{request:>9}{{}}")
+    rows = tail(daemon, "--request", "shown", "--function", "chat", "--last", "1")
+    own = tail(
+        daemon,
+        "--request",
+        "shown",
+        "--function",
+        "chat",
+        "--last",
+        "1",
+        "--template",
+        r"{function}\t{request:>9}{{}}",
+    )
     for process in (lines, rows, own):
         process.out.first(lambda line: "shown-0" in line)
     await chat(daemon, "shown-1\x1b[31m")
