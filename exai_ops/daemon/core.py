@@ -19,6 +19,7 @@ from exai_ops.daemon.call import Sink
 from exai_ops.daemon.context import Services
 from exai_ops.daemon.dispatch import Dispatcher
 from exai_ops.daemon.event_backlog import KeptEvents
+from exai_ops.daemon.event_keeper import EventKeeper
 from exai_ops.daemon.metrics import Metrics
 from exai_ops.daemon.permits import Ledger, Limits
 from exai_ops.daemon.sessions import Connection, Session, Sessions
@@ -56,7 +57,7 @@ class Daemon:
     Attributes:
         id: Identity of this process's life, in the journal.
         started_at: Seconds since the epoch.
-        kept: The events on disk, None where none are kept.
+        kept: The events on disk, None where none are kept; ``keeper`` writes them.
         closers: Awaited once the calls are done, before the server ends; each for at most two seconds.
     """
 
@@ -86,6 +87,7 @@ class Daemon:
         self.connections: set[LiveConnection] = set()
         self.leaking: dict[int, str] = {}
         self.kept: KeptEvents | None = None
+        self.keeper: EventKeeper | None = None
         self.closers: list[Callable[[], Awaitable[None]]] = []
         self.tools_frame = protocol.encode({"op": "list_tools_res", "tools": registry.describe()})
         services = Services(
@@ -246,6 +248,7 @@ class Daemon:
             "storage": self.storage.name,
             "loop_lag_ms": self.loop_lag_ms(),
             "events": self.monitor.sequence,
+            "event_store": None if self.keeper is None else self.keeper.as_dict(),
             "tool_problems": [str(problem) for problem in self.dispatcher.registry.problems],
         }
 

@@ -22,6 +22,7 @@ import exai_ops
 from exai_ops.daemon import gauges, housekeeping, runstate
 from exai_ops.daemon.call import Call
 from exai_ops.daemon.core import Daemon
+from exai_ops.daemon.event_keeper import EventKeeper
 from exai_ops.daemon.guard import App
 from exai_ops.daemon.http import application
 from exai_ops.daemon.retries import log_retries
@@ -30,6 +31,7 @@ from exai_ops.daemon.signals import FORCED_S, Signals, end_within
 from exai_ops.errors import UsageError
 from exai_ops.logs import get_logger
 from exai_ops.monitor import sampling
+from exai_ops.monitor.kept import KeptEvents
 from exai_ops.monitor.recorder import Monitor
 from exai_ops.providers.router import Providers
 from exai_ops.providers.simulator import SimulatorOptions, running_simulator
@@ -149,6 +151,10 @@ async def _daemon(settings: Settings, *, simulate: bool) -> AsyncIterator[Daemon
     async with contextlib.AsyncExitStack() as stack:
         if settings.otel_endpoint:
             stack.push_async_callback(_exporting_spans(settings, monitor))
+        kept = kept_events(settings)
+        keeper = None if kept is None else EventKeeper(monitor, kept)
+        if keeper is not None:
+            stack.push_async_callback(_keeping(keeper))
         storage = SQLiteStorage(settings.database, record=monitor.record)
         stack.push_async_callback(storage.close)
         await storage.open()
@@ -166,6 +172,7 @@ async def _daemon(settings: Settings, *, simulate: bool) -> AsyncIterator[Daemon
             monitor=monitor,
             simulated=simulated,
         )
+        daemon.kept, daemon.keeper = kept, keeper
         gauges.register(daemon)
         yield daemon
 
@@ -177,6 +184,28 @@ def monitor_of(settings: Settings) -> Monitor:
     except ValueError as error:
         raise UsageError(f"EXAI_EVENT_SAMPLING: {error}") from None
     return Monitor(settings.event_buffer, sampling=sampling.Sampling(rules))
+
+
+def kept_events(settings: Settings) -> KeptEvents | None:
+    """The events on disk as the settings want them, None where they want none."""
+    if not settings.event_store_max_bytes:
+        return None
+    return KeptEvents(
+        settings.event_folder,
+        max_bytes=settings.event_store_max_bytes,
+        max_age_s=settings.event_store_max_age_s,
+    )
+
+
+def _keeping(keeper: EventKeeper) -> Callable[[], Awaitable[None]]:
+    """Start to keep events; what is called in the end."""
+    keeper.start()
+
+    async def stop() -> None:
+        if not await asyncio.to_thread(keeper.stop):
+            _LOG.warning("the last events were not kept", why="the disk takes too long")
+
+    return stop
 
 
 def _exporting_spans(settings: Settings, monitor: Monitor) -> Callable[[], Awaitable[None]]:

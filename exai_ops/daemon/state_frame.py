@@ -43,7 +43,7 @@ def state(daemon: Daemon, *, tails: int, dropped: int) -> State:
         sampled_out=monitor.sampled_out,
         tails=tails,
         dropped=dropped,
-        stored_bytes=None,
+        stored_bytes=None if daemon.keeper is None else daemon.keeper.stored_bytes(),
         alerts=[],
     )
 

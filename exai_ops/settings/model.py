@@ -348,6 +348,24 @@ class Settings(Declared):
         "fits decides; without one, Redis get and set and simple reads of Supabase are kept 1 in 10, all "
         "else always. Totals are of all events, and errors are always kept.",
     )
+    event_store_max_bytes: int = _var(
+        "EXAI_EVENT_STORE_MAX_BYTES",
+        256 * 1024 * 1024,
+        _MON,
+        "Events kept on disk, so that --since reaches past the buffer and past a restart; 0 keeps none.",
+        unit="bytes",
+        low=0,
+        high=2**42,
+    )
+    event_store_max_age_s: float = _var(
+        "EXAI_EVENT_STORE_MAX_AGE_SECS",
+        7 * 86400.0,
+        _MON,
+        "How long an event is kept on disk, if the bytes allow.",
+        unit="s",
+        low=60,
+        high=366 * 86400,
+    )
     otel_endpoint: str = _var(
         "EXAI_OTEL_ENDPOINT",
         "",
@@ -398,6 +416,11 @@ class Settings(Declared):
     def database(self) -> Path:
         """The embedded database."""
         return self.state_dir.expanduser() / "exai.sqlite3"
+
+    @property
+    def event_folder(self) -> Path:
+        """The events on disk."""
+        return self.state_dir.expanduser() / "events"
 
 
 VARIABLES: Final[tuple[Variable, ...]] = Settings.variables
