@@ -12,9 +12,12 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
+import msgspec
+
 import exai_ops
 from exai_ops import logs
 from exai_ops.daemon import protocol
+from exai_ops.daemon.alerting import Alerting, channels_of, rules_of
 from exai_ops.daemon.call import Sink
 from exai_ops.daemon.context import Services
 from exai_ops.daemon.dispatch import Dispatcher
@@ -88,6 +91,7 @@ class Daemon:
         self.leaking: dict[int, str] = {}
         self.kept: KeptEvents | None = None
         self.keeper: EventKeeper | None = None
+        self.alerting = Alerting(self, rules_of(settings), channels_of(settings))
         self.closers: list[Callable[[], Awaitable[None]]] = []
         self.tools_frame = protocol.encode({"op": "list_tools_res", "tools": registry.describe()})
         services = Services(
@@ -248,6 +252,7 @@ class Daemon:
             "storage": self.storage.name,
             "loop_lag_ms": self.loop_lag_ms(),
             "events": self.monitor.sequence,
+            "alerts": [msgspec.structs.asdict(one) for one in self.alerting.states()],
             "event_store": None if self.keeper is None else self.keeper.as_dict(),
             "tool_problems": [str(problem) for problem in self.dispatcher.registry.problems],
         }

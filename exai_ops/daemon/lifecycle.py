@@ -87,7 +87,7 @@ async def serve(settings: Settings, *, simulate: bool, mcp: MCP) -> End:
                         housekeeping.prune,
                     )
                 ]
-                chores.append(tasks.create_task(daemon.lag.run()))
+                chores += [tasks.create_task(daemon.lag.run()), tasks.create_task(daemon.alerting.run())]
                 serving = tasks.create_task(web.serve(sockets=[listening]))
                 await web.listening.wait()
                 runstate.write(settings, runstate.own_state(settings, port, simulated=daemon.simulated))

@@ -44,7 +44,7 @@ def state(daemon: Daemon, *, tails: int, dropped: int) -> State:
         tails=tails,
         dropped=dropped,
         stored_bytes=None if daemon.keeper is None else daemon.keeper.stored_bytes(),
-        alerts=[],
+        alerts=daemon.alerting.states(),
     )
 
 

@@ -366,6 +366,32 @@ class Settings(Declared):
         low=60,
         high=366 * 86400,
     )
+    alerts: str = _var(
+        "EXAI_ALERTS",
+        "default",
+        _MON,
+        "Alert rules SIGNAL[:TYPE] > BOUND [for TIME] [clear BOUND], apart by semicolons, as error_rate:kimi "
+        "> 20% for 60s clear 10%; signals are error_rate, p95, leaks, breaker_open, at_limit, loop_lag; "
+        "default is a set of rules, none is none.",
+    )
+    alert_webhook: Secret = _var(
+        "EXAI_ALERT_WEBHOOK",
+        Secret(),
+        _MON,
+        "URL that alerts are posted to as JSON; empty for none.",
+    )
+    alert_apprise: Secret = _var(
+        "EXAI_ALERT_APPRISE",
+        Secret(),
+        _MON,
+        "URLs of apprise that alerts go to, apart by commas; it needs the extra alerts.",
+    )
+    runbooks: str = _var(
+        "EXAI_RUNBOOKS",
+        "docs/runbooks.md",
+        _MON,
+        "Page that alerts point to, with the signal's section; yours, if you have your own.",
+    )
     otel_endpoint: str = _var(
         "EXAI_OTEL_ENDPOINT",
         "",
