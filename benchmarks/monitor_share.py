@@ -35,12 +35,13 @@ class Switch:
     def __init__(self, daemon: Daemon) -> None:
         self.calls = 0
         self._daemon = daemon
-        self._shared: Any = daemon.providers._client._shared  # noqa: SLF001 nobody else switches it off
+        shared: Any = daemon.providers._client._shared  # noqa: SLF001 nobody else switches it off
+        self._shared = shared
         self._on: dict[str, Any] = {
             "result": events.result,
             "permit": events.permit,
             "received": daemon.received,
-            "record": self._shared.record,
+            "record": shared.record,
         }
         ended = daemon.metrics.ended
 
