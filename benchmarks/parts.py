@@ -75,11 +75,11 @@ def _share_row(folder: Path, *, quick: bool, say: Callable[[str], None]) -> Row:
     say("the monitor's share of a call")
     what, goal = "the monitor's share of a call's CPU", "at most 1 %"
     try:
-        share, _ = monitor_share.measure(folder, pairs=50 if quick else 150)
+        seen = monitor_share.measure(folder, pairs=30 if quick else 100)
     except NotMeasured as error:
         return Row(group="monitor", what=what, goal=goal, missing=str(error))
     return Row(
-        group="monitor", what=what, unit="%", goal=goal, figures=(share * 100,), limit=Limit(number=1.0)
+        group="monitor", what=what, unit="%", goal=goal, figures=(seen.share * 100,), limit=Limit(number=1.0)
     )
 
 

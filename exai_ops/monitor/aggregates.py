@@ -54,8 +54,11 @@ class Series:
         self.sampler = sampler
         self._all_errors = direction == "error"
 
-    def add(self, events: Sequence[RawEvent], second: int) -> None:
-        """Count events of one key and second. Raises one of ``MALFORMED``, having counted none of them."""
+    def add(self, events: Sequence[RawEvent], second: int) -> int:
+        """Count events of one key and second; how many of them are errors.
+
+        Raises one of ``MALFORMED``, having counted none of them.
+        """
         sizes = [event[5] for event in events]
         size = sum(sizes)
         if min(sizes) < 0 or not isinstance(size, int):
@@ -70,6 +73,7 @@ class Series:
         self.data_size_bytes += size
         self.errors += errors
         self.last_timestamp = events[-1][0]
+        return errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,19 +186,28 @@ class Aggregates:
             groups = _grouped(events)
         except TypeError:  # a name that cannot be hashed
             return [kept for event in events for kept in self._add_one(event)]
-        changed: dict[int, Sequence[RawEvent]] = {}
+        kept: dict[int, RawEvent] = {}
+        judged: set[int] = set()  # those of which only what is in kept goes on
         for key, group in groups.items():
             try:
                 series = self._of(key)
-                series.add(group, int(group[0][0]))
+                errors = series.add(group, int(group[0][0]))
             except MALFORMED:
-                changed.update((id(event), self._add_one(event)) for event in group)
+                judged.update(map(id, group))
+                kept.update((id(event), one) for event in group for one in self._add_one(event))
             else:
                 if series.sampler is not None:
-                    changed.update(zip(map(id, group), self._sampled(series.sampler, group), strict=True))
-        if not changed:
+                    judged.update(map(id, group))
+                    picked = series.sampler.keep(group, errors=errors > 0)
+                    self.sampled_out += len(group) - len(picked)
+                    kept.update((id(group[place]), event) for place, event in picked)
+        if not judged:
             return events
-        return [kept for event in events for kept in changed.get(id(event), (event,))]
+        if len(judged) == len(events):
+            return [kept[one] for one in map(id, events) if one in kept]
+        return [
+            kept.get(id(event), event) for event in events if id(event) not in judged or id(event) in kept
+        ]
 
     def _add_one(self, event: RawEvent) -> Sequence[RawEvent]:
         """Count an event; itself if it is kept, else nothing."""
@@ -204,12 +217,11 @@ class Aggregates:
         except MALFORMED:
             self.malformed += 1
             return ()
-        return (event,) if series.sampler is None else self._sampled(series.sampler, (event,))[0]
-
-    def _sampled(self, sampler: Sampler, events: Sequence[RawEvent]) -> list[Sequence[RawEvent]]:
-        kept = sampler.keep(events)
-        self.sampled_out += kept.count(None)
-        return [() if event is None else (event,) for event in kept]
+        if series.sampler is None:
+            return (event,)
+        picked = [kept for _, kept in series.sampler.keep((event,))]
+        self.sampled_out += 1 - len(picked)
+        return picked
 
     def _of(self, key: SeriesKey) -> Series:
         return self._series.get(key) or self._begin(key)

@@ -48,7 +48,7 @@ def document(summary: Mapping[str, TypeStats], events: Iterable[RawEvent]) -> by
             size,
             ms,
             error,
-            unpacked(more) or {},
+            (unpacked(more) if isinstance(more, tuple) else more) or {},
             weight,
         )
         for timestamp, type_, direction, script, function, size, ms, error, more, weight in events

@@ -90,6 +90,7 @@ class OtelExport:
         self._sink = _Sink(endpoint.rstrip("/") + "/v1/traces", version, timeout_s)
         self._pending = Pending()
         self._missed = 0
+        self._taken = True
         self._sequence = monitor.sequence
         self._woken = threading.Event()
         self._stopping = threading.Event()
@@ -139,7 +140,11 @@ class OtelExport:
             if events is not None:
                 self._sink.tell(events)
         for spans in self._sink.batches():
-            if self._sink.send(spans):
+            taken = self._sink.send(spans)
+            if taken != self._taken:
+                self._taken = taken
+                _log.warning("spans are %s", "taken again" if taken else "not taken: no answer, or a refusal")
+            if taken:
                 self.exported += len(spans)
             else:
                 self.failed += len(spans)
@@ -170,6 +175,7 @@ class _Sink:
 
         self._api, self._nowhere, self._ended = api, context.Context(), ended
         self._done = SpanExportResult.SUCCESS
+        logging.getLogger("opentelemetry.exporter.otlp").setLevel(logging.CRITICAL)  # a line for each retry
         self._exporter = OTLPSpanExporter(endpoint=url, timeout=timeout_s)
         resource = Resource.create({"service.name": "exai", "service.version": version})
         provider = sdk.TracerProvider(resource=resource, shutdown_on_exit=False)

@@ -104,26 +104,52 @@ class Sampling:
 class Sampler:
     """Draws from one series. Not thread-safe: its owner holds a lock."""
 
-    __slots__ = ("_at", "_larger", "_one_in", "_pick", "_slower")
+    __slots__ = ("_at", "_bounded", "_larger", "_one_in", "_pick", "_slower")
 
     def __init__(self, policy: Policy) -> None:
         infinite = float("inf")
         self._one_in = policy.one_in
         self._slower = infinite if policy.slower_ms is None else policy.slower_ms
         self._larger = infinite if policy.larger_bytes is None else policy.larger_bytes
+        self._bounded = self._slower < infinite or self._larger < infinite
         self._at = 0
         self._pick = int(random() * policy.one_in)  # noqa: S311 no secret hangs on it
 
-    def keep(self, events: Sequence[RawEvent]) -> list[RawEvent | None]:
-        """For each event, itself with its weight, or None; what is significant is in no block."""
+    def keep(self, events: Sequence[RawEvent], *, errors: bool = True) -> list[tuple[int, RawEvent]]:
+        """Those that are kept, with their weights and their places among these.
+
+        ``errors`` says that some may have one. What is significant is in no block.
+        """
+        if errors or self._bounded:
+            return self._picked_from_each(events)
+        return self._picked(events)
+
+    def _picked(self, events: Sequence[RawEvent]) -> list[tuple[int, RawEvent]]:
+        """The same where none is significant: goes from pick to pick."""
+        one_in, at, pick = self._one_in, self._at, self._pick
+        kept: list[tuple[int, RawEvent]] = []
+        begin, end = -at, len(events)  # the place of the block's first event
+        while True:
+            place = begin + pick
+            if 0 <= place < end:
+                kept.append((place, (*events[place][:9], one_in)))
+            if begin + one_in > end:
+                break
+            begin += one_in
+            pick = int(random() * one_in)  # noqa: S311 no secret hangs on it
+        self._at, self._pick = end - begin, pick
+        return kept
+
+    def _picked_from_each(self, events: Sequence[RawEvent]) -> list[tuple[int, RawEvent]]:
         one_in, slower, larger = self._one_in, self._slower, self._larger
         at, pick = self._at, self._pick
-        kept: list[RawEvent | None] = []
-        for event in events:
+        kept: list[tuple[int, RawEvent]] = []
+        for place, event in enumerate(events):
             if event[7] is not None or event[5] > larger or (event[6] is not None and event[6] > slower):
-                kept.append(event)
+                kept.append((place, event))
                 continue
-            kept.append((*event[:9], one_in) if at == pick else None)
+            if at == pick:
+                kept.append((place, (*event[:9], one_in)))
             at += 1
             if at == one_in:
                 at, pick = 0, int(random() * one_in)  # noqa: S311

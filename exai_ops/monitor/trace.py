@@ -36,7 +36,8 @@ class Span:
 
     Attributes:
         name: ``queue``, ``journal``, ``permit glm``, ``kimi 1`` (the provider and which of its attempts),
-            ``first token``, ``streaming``, ``backoff``, ``failover``, ``result``; the tool for the whole.
+            ``first token``, ``streaming``, ``backoff``, ``failover``, ``refused``, ``result``; the tool
+            for the whole.
         started_at: Seconds since the epoch.
         duration_ms: Until the last event known, for a span that is ``open``.
         depth: 0 for the call, 1 for its parts, 2 for the parts of an attempt.
@@ -84,7 +85,7 @@ def spans(events: Iterable[Event]) -> list[Span]:
     result = next((event for event in reversed(told) if is_result(event)), None)
     call = _call(told, result)
     attempts = _attempts(told, call.ended_at)
-    parts = [*_waits(told), *_of_result(call, result, told), *attempts, *_gaps(attempts)]
+    parts = [*_refused(told, result), *_waits(told), *_of_result(result, told), *attempts, *_gaps(attempts)]
     parts.sort(key=lambda span: span.started_at)
     return [call, *(span for part in parts for span in (part, *_within(part)))]
 
@@ -133,7 +134,22 @@ def _waits(told: Iterable[Event]) -> list[Span]:
     ]
 
 
-def _of_result(call: Span, result: Event | None, told: Sequence[Event]) -> list[Span]:
+def _refused(told: Iterable[Event], result: Event | None) -> list[Span]:
+    """Earlier results under the same id: only a call that was refused may be made again."""
+    return [
+        Span(
+            name="refused",
+            started_at=_began(event),
+            duration_ms=event.response_time_ms or 0.0,
+            depth=1,
+            error=event.error,
+        )
+        for event in told
+        if is_result(event) and event is not result
+    ]
+
+
+def _of_result(result: Event | None, told: Sequence[Event]) -> list[Span]:
     """What the result tells of the time before and behind the tool."""
     if result is None:
         return []
@@ -143,11 +159,11 @@ def _of_result(call: Span, result: Event | None, told: Sequence[Event]) -> list[
     )
     if not any(event.connection_type == "permits" and event.function_name == "take" for event in told):
         if result.error == "OVER_CAPACITY":
-            queue_ms = call.duration_ms
+            queue_ms = result.response_time_ms
         if queue_ms is not None:
-            found.append(Span(name="queue", started_at=call.started_at, duration_ms=queue_ms, depth=1))
+            found.append(Span(name="queue", started_at=_began(result), duration_ms=queue_ms, depth=1))
     if journal_ms is not None:
-        after = call.started_at + (queue_ms or 0.0) / 1000
+        after = _began(result) + (queue_ms or 0.0) / 1000
         found.append(Span(name="journal", started_at=after, duration_ms=journal_ms, depth=1))
     if end_ms is not None:
         before = result.timestamp - end_ms / 1000

@@ -32,6 +32,7 @@ class Collector(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.got: queue.Queue[ExportTraceServiceRequest] = queue.Queue()
+        self.refused: queue.Queue[int] = queue.Queue()
         self.paths: list[str] = []
 
     @property
@@ -57,9 +58,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.paths.append(self.path)
         if self.server.status == 200:
             self.server.got.put(ExportTraceServiceRequest.FromString(body))
-        self.send_response(self.server.status)
+        status = self.server.status
+        self.send_response(status)
         self.send_header("Content-Length", "0")
         self.end_headers()
+        if status != 200:
+            self.server.refused.put(status)
 
     def log_message(self, *_args: Any) -> None:
         return
@@ -190,7 +194,21 @@ def test_a_collector_that_refuses_is_counted(collector: Collector, caplog: pytes
     with exporting(monitor, collector.url) as export:
         call(monitor)
     assert (export.exported, export.failed) == (0, 8)
-    caplog.clear()
+    assert caplog.messages == ["spans are not taken: no answer, or a refusal"]
+
+
+def test_a_collector_that_comes_back_gets_the_next_ones(
+    collector: Collector, caplog: pytest.LogCaptureFixture
+) -> None:
+    collector.status = 400
+    monitor = Monitor()
+    with exporting(monitor, collector.url):
+        call(monitor, "lost")
+        collector.refused.get(timeout=SOON_S)
+        collector.status = 200
+        call(monitor, "kept")
+        assert len({span.trace_id for span in collector.spans(8)}) == 1
+    assert caplog.messages[-1] == "spans are taken again"
 
 
 def test_what_fell_from_the_ring_is_counted(collector: Collector) -> None:

@@ -154,10 +154,18 @@ def test_since_counts_kept_events() -> None:
     assert (len(batch.events), batch.sequence, batch.missed) == (5, monitor.sequence, monitor.sequence - 5)
 
 
-@given(st.integers(1, 50), st.lists(st.integers(0, 40), max_size=12))
-def test_each_whole_block_keeps_one_however_it_is_folded(one_in: int, folds: list[int]) -> None:
+def drawn(sampler: Sampler, events: list[RawEvent], *, quick: bool) -> list[RawEvent | None]:
+    """What is kept at each place, None where nothing is."""
+    kept = dict(sampler.keep(events, errors=not quick))
+    return [kept.get(place) for place in range(len(events))]
+
+
+@given(st.integers(1, 50), st.lists(st.tuples(st.integers(0, 40), st.booleans()), max_size=12))
+def test_each_whole_block_keeps_one_however_it_is_folded(one_in: int, folds: list[tuple[int, bool]]) -> None:
     sampler = Sampler(Policy(one_in=one_in))
-    kept = [one for size in folds for one in sampler.keep([event(n) for n in range(size)])]
+    kept = [
+        one for size, quick in folds for one in drawn(sampler, [event(n) for n in range(size)], quick=quick)
+    ]
     blocks, rest = divmod(len(kept), one_in)
     taken = [one is not None for one in kept]
     assert all(sum(taken[n * one_in : (n + 1) * one_in]) == 1 for n in range(blocks))
@@ -166,30 +174,41 @@ def test_each_whole_block_keeps_one_however_it_is_folded(one_in: int, folds: lis
     assert abs(weights - len(kept)) < one_in
 
 
+@given(st.integers(1, 20), st.lists(st.integers(0, 60), max_size=8))
+def test_what_is_kept_is_what_was_given_but_for_its_weight(one_in: int, folds: list[int]) -> None:
+    sampler = Sampler(Policy(one_in=one_in))
+    for size in folds:
+        events = [event(n, size=n) for n in range(size)]
+        for place, one in sampler.keep(events, errors=False):
+            assert one == (*events[place][:9], one_in)
+
+
 ROUNDS = 4000
 FIVE_SIGMA = 5.0
 
 
-def test_every_place_of_a_block_is_drawn_as_often() -> None:
+@pytest.mark.parametrize("quick", [False, True])
+def test_every_place_of_a_block_is_drawn_as_often(quick: bool) -> None:
     """Chi square over the places: the events' chances are equal, so no rhythm of traffic is favoured."""
     one_in = 10
     sampler = Sampler(Policy(one_in=one_in))
     hits = [0] * one_in
     for _ in range(ROUNDS):
-        for place, one in enumerate(sampler.keep([event()] * one_in)):
+        for place, one in enumerate(drawn(sampler, [event()] * one_in, quick=quick)):
             hits[place] += one is not None
     expected = ROUNDS / one_in
     chi_square = sum((hit - expected) ** 2 / expected for hit in hits)
     assert chi_square < 60  # with 9 degrees of freedom beyond it once in a thousand million times
 
 
+@pytest.mark.parametrize("quick", [False, True])
 @pytest.mark.parametrize("length", [1, 7, 10, 23])
-def test_the_sum_of_weights_is_right_in_expectation_at_any_moment(length: int) -> None:
+def test_the_sum_of_weights_is_right_in_expectation_at_any_moment(length: int, quick: bool) -> None:
     """Of events, and of those that repeat with the block's own period."""
     one_in = 10
     total = every_tenth = 0
     for _ in range(ROUNDS):
-        for n, one in enumerate(Sampler(Policy(one_in=one_in)).keep([event()] * length)):
+        for n, one in enumerate(drawn(Sampler(Policy(one_in=one_in)), [event()] * length, quick=quick)):
             if one is not None:
                 total += one[9]
                 every_tenth += one[9] * (n % one_in == 0)

@@ -78,6 +78,16 @@ WATERFALLS: list[tuple[str, list[Event], list[Row]]] = [
         [("chat", 0, 30, 0), ("queue", 0, 30, 1)],
     ),
     (
+        "refused, and asked again",
+        [
+            came(),
+            at(30, "websocket", "error", "chat", 30, error="OVER_CAPACITY"),
+            came(1000),
+            at(1010, "websocket", "send", "chat", 10, queue_wait_ms=4),
+        ],
+        [("chat", 0, 1010, 0), ("refused", 0, 30, 1), ("queue", 1000, 4, 1)],
+    ),
+    (
         "a retry after a pause",
         [asked(0), failed(10, 10), asked(210), answered(220, 10), ended(220)],
         [("chat", 0, 220, 0), ("kimi 1", 0, 10, 1), ("backoff", 10, 200, 1), ("kimi 2", 210, 10, 1)],
