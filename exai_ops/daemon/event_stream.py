@@ -16,7 +16,7 @@ import msgspec
 import exai_ops
 from exai_ops.daemon import protocol, state_frame
 from exai_ops.daemon.event_backlog import Backlog
-from exai_ops.daemon.event_chunks import said
+from exai_ops.daemon.event_chunks import events_frame, said
 from exai_ops.daemon.guard import Receive, Scope, Send
 from exai_ops.daemon.tails import STATE_S, Tail, Tails
 from exai_ops.errors import UsageError
@@ -152,6 +152,8 @@ class Client:
         async for frame in backlog.frames(wanted, matcher, position):
             await tail.send(frame)
             tail.position = backlog.position
+        if wanted.since is not None or wanted.last:
+            await tail.send(events_frame(backlog.position, ()))
         tail.filter, tail.matcher, tail.position = wanted.filter, matcher, backlog.position
         self._tails.go_live(tail)
 

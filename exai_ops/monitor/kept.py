@@ -15,7 +15,7 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import Any, Final
@@ -42,11 +42,13 @@ CREATE TABLE IF NOT EXISTS events (
 )"""
 INSERT: Final = f"INSERT INTO events VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"  # noqa: S608
 _SELECT: Final = f"""SELECT {", ".join(COLUMNS)} FROM events
-  WHERE id >= ? AND {COLUMNS[0]} >= ? AND {COLUMNS[0]} < ? ORDER BY id"""  # noqa: S608
+  WHERE id >= ? AND {COLUMNS[0]} >= ? AND {COLUMNS[0]} < ? AND (? = '' OR instr(metadata, ?))
+  ORDER BY id"""  # noqa: S608
 _NAME: Final = re.compile(r"events-(\d+)\.sqlite3")
 _BUSY_S: Final = 5.0
 _ENCODE: Final = msgspec.json.Encoder(enc_hook=str).encode
 _DECODE: Final = msgspec.json.Decoder(dict[str, Any]).decode
+_LARGEST: Final = 2**63 - 1
 
 
 class KeptEvents:
@@ -79,22 +81,18 @@ class KeptEvents:
         """Add events, in one transaction; how many. Raises OSError or sqlite3.Error, having added none."""
         if self._path is not None and not self._path.exists():
             self._let_go()  # somebody removed it: what is written there is lost
-        last = self._newest_id()
-        rows = []
-        for event in events:
-            last = max(last + 1, int(event.timestamp * 1_000_000))
-            rows.append((last, *event[:8], encoded_metadata(event), event.weight))
+        rows = list(rows_of(events, self._newest_id()))
         if not rows:
             return 0
         connection = self._connection or self._begin()
         try:
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(INSERT, rows)
+            insert(connection, rows)
             connection.execute("COMMIT")
         except BaseException:
             self._let_go()  # and with it the transaction
             raise
-        self._last_id = last
+        self._last_id = rows[-1][0]
         self._rotate()
         return len(rows)
 
@@ -202,28 +200,36 @@ def files(folder: Path) -> list[Path]:
         return []
 
 
-def read(folder: Path, since_s: float = 0.0, until_s: float = float("inf")) -> Generator[Event]:
+def read(
+    folder: Path, since_s: float = 0.0, until_s: float = float("inf"), *, holding: str = ""
+) -> Generator[Event]:
     """The kept events from ``since_s`` on and before ``until_s``, in the order in which they were recorded.
 
-    Seconds since the epoch. Another process may write meanwhile, and remove what is oldest. Raises OSError,
-    and StorageError that names a file which cannot be read.
+    Seconds since the epoch. ``holding``: only those whose metadata has this text, as JSON, anywhere. Another
+    process may write meanwhile, and remove what is oldest. Raises OSError, and StorageError that names a file
+    which cannot be read.
     """
     paths = files(folder)
     for path, following in zip_longest(paths, paths[1:]):
         # A file's rows may carry earlier times than its name, where the clock was set back; never later
         # ones than the next one's beginning but for that, so only this end can be cut short.
         if following is None or _began(following) + 1 >= since_s or _set_back(path, following):
-            yield from _read(path, since_s, until_s)
+            yield from _read(path, since_s, until_s, holding)
 
 
-def _read(path: Path, since_s: float, until_s: float) -> Iterator[Event]:
+def holding(key: str, beginning: str) -> str:
+    """What the metadata of an event holds whose ``key`` is a text that begins so: for ``read``."""
+    return f'"{key}":{_ENCODE(beginning.encode(errors="replace").decode()).decode()[:-1]}'
+
+
+def _read(path: Path, since_s: float, until_s: float, holding: str) -> Iterator[Event]:
     first = int(max(0.0, since_s) * 1_000_000)
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_S)
         with contextlib.closing(connection):
-            for row in connection.execute(_SELECT, (first, since_s, until_s)):
+            for row in connection.execute(_SELECT, (first, since_s, until_s, holding, holding)):
                 yield event_of(row)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, msgspec.DecodeError) as error:
         if not path.exists():
             return  # forgotten meanwhile
         hint = "move it away: the others can then be read"
@@ -235,6 +241,33 @@ def _set_back(path: Path, following: Path) -> bool:
     with contextlib.suppress(FileNotFoundError):
         return path.stat().st_mtime > _began(following) + 60
     return False
+
+
+def rows_of(events: Iterable[Event], last_id: int = 0) -> Iterator[tuple[Any, ...]]:
+    """Their rows, numbered from after ``last_id``."""
+    for event in events:
+        last_id = max(last_id + 1, int(event.timestamp * 1_000_000))
+        yield (last_id, *event[:8], encoded_metadata(event), event.weight)
+
+
+def insert(connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows within the transaction that is open; what SQLite has no value for is replaced."""
+    connection.execute("SAVEPOINT rows")
+    try:
+        connection.executemany(INSERT, rows)
+    except (UnicodeError, OverflowError, sqlite3.ProgrammingError):
+        connection.execute("ROLLBACK TO rows")
+        connection.executemany(INSERT, [tuple(map(_storable, row)) for row in rows])
+    connection.execute("RELEASE rows")
+
+
+def _storable(value: object) -> object:
+    """A lone surrogate as ``?``, a number that is too large as the largest, of any other type its name."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, int):
+        return max(-_LARGEST, min(value, _LARGEST))
+    return value if value is None or isinstance(value, float) else type(value).__name__
 
 
 def event_of(row: tuple[Any, ...]) -> Event:

@@ -74,7 +74,10 @@ class Subscribed(msgspec.Struct, tag="subscribed", tag_field="op", frozen=True, 
 
 
 class Events(msgspec.Struct, tag="events", tag_field="op", frozen=True, kw_only=True):
-    """Events in order, as exported (``Event.exported``); all up to ``sequence`` that fit have been sent."""
+    """Events in order, as exported (``Event.exported``); all up to ``sequence`` that fit have been sent.
+
+    What ``since`` or ``last`` asked for ends with one that is empty.
+    """
 
     sequence: int
     events: list[dict[str, Any]]

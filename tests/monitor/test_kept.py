@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -184,6 +185,46 @@ def test_metadata_that_cannot_be_written_costs_no_event(store: KeptEvents, clock
     store.append([event(clock.now, 1, metadata={"it": Unspeakable()})])
     (read,) = store.read(0, 1e12)
     assert read.metadata == {"unencodable": "RuntimeError"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "read"),
+    [
+        ("error", "a \ud800", "a ?"),
+        ("data_size_bytes", 2**70, 2**63 - 1),
+        ("script_name", Path, "type"),
+        ("response_time_ms", 2.5, 2.5),
+    ],
+)
+def test_a_value_that_sqlite_has_not_costs_no_event(
+    store: KeptEvents, clock: Clock, field: str, value: Any, read: Any
+) -> None:
+    store.append([event(clock.now, 1), event(clock.now, 2)._replace(**{field: value}), event(clock.now, 3)])
+    first, second, third = store.read(0, 1e12)
+    assert getattr(second, field) == read
+    assert (first.data_size_bytes, third.data_size_bytes) == (1, 3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(ids=st.lists(st.text(max_size=6), min_size=1, max_size=6), asked=st.text(max_size=3))
+def test_a_beginning_finds_all_that_begin_so(
+    ids: list[str], asked: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    store = KeptEvents(tmp_path_factory.mktemp("kept"), max_bytes=2**40, max_age_s=1e9)
+    store.append([event(1.0, n, metadata={"tool": "x", "request": one}) for n, one in enumerate(ids)])
+    store.close()
+    found = {one.data_size_bytes for one in kept.read(store.folder, holding=kept.holding("request", asked))}
+    assert found >= {n for n, one in enumerate(ids) if one.startswith(asked)}
+
+
+def test_metadata_that_is_no_json_is_told_with_its_file(store: KeptEvents, clock: Clock) -> None:
+    store.append([event(clock.now, metadata={"a": 1})])
+    store.close()
+    (path,) = store.files()
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE events SET metadata = '{'")
+    with pytest.raises(StorageError, match=path.name):
+        list(kept.read(store.folder))
 
 
 def test_files_are_for_their_owner_alone(store: KeptEvents, clock: Clock) -> None:
