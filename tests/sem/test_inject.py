@@ -294,3 +294,35 @@ def test_a_bound_that_the_source_tells_is_taken_from_outside() -> None:
     assert informed(scan_of(semaphore(1, None)), scan_of(known)).semaphores[0].bound == 4
     assert informed(scan_of(semaphore(1, 3)), scan_of(known)).semaphores[0].bound == 3
     assert informed(scan_of(semaphore(2, None)), scan_of(known)).semaphores[0].bound is None
+
+
+HEAPS: Final = {
+    "frozen": "gc.freeze()",
+    "a large dict": "kept = {n: [n] for n in range(200_000)}; kept['sem'] = SEM; del SEM",
+    "a long chain": "kept = None\nfor n in range(200_000): kept = [kept, {n: n}]",
+    "a large cache": "import functools; kept = functools.lru_cache(None)(list)\n"
+    "for n in range(100_000): kept((n,))",
+}
+
+
+@pytest.mark.parametrize("heap", HEAPS)
+def test_a_large_heap_is_followed_bit_by_bit(heap: str) -> None:
+    source = f"import gc\nSEM = asyncio.BoundedSemaphore(3)\n{HEAPS[heap]}\ntell(x=1); sys.stdin.read()"
+    with running(sys.executable, source) as (child, _), InjectedScanner(child.pid, say=quiet) as scanner:
+        (one,) = scanner.scan().semaphores
+    assert (one.kind, one.value, one.bound) == ("asyncio.BoundedSemaphore", 3, 3)
+    assert one.where == (("dict kept['sem']",) if heap == "a large dict" else ("__main__.SEM",))
+
+
+def test_a_heap_too_wide_to_be_followed_is_refused() -> None:
+    source = (
+        "import random\nkept = [[None] * 9 for _ in range(200_000)]\n"
+        "for one in kept: one[:] = random.choices(kept, k=9)\n"
+        "kept = kept[0]\ntell(x=1); sys.stdin.read()"
+    )
+    with (
+        running(sys.executable, source) as (child, _),
+        InjectedScanner(child.pid, say=quiet) as scanner,
+        pytest.raises(CouldNotLook, match="refer to so many others"),
+    ):
+        scanner.scan()
