@@ -93,7 +93,17 @@ RULES: Final[tuple[Rule, ...]] = (
         severity=Status.UNKNOWN,
         title="every process that was asked for could be read",
         hint="see the message",
-        explanation="With --all or a name, a process was found and could not be looked into.",
+        explanation="With --all or a name, a process was found and could not be looked into. Said whatever "
+        "--only asks for: of that process nothing else is known.",
+    ),
+    Rule(
+        code="SEM009",
+        severity=Status.INFO,
+        title="the baseline holds only what is still found",
+        hint="write the baseline anew",
+        explanation="--baseline FILE --write-baseline keeps what is found, by code, file and name of the "
+        "semaphore; --baseline FILE then shows what is new. An entry that is no longer found is mended. Not "
+        "said of a semaphore or process that could not be read.",
     ),
 )
 

@@ -118,7 +118,10 @@ def test_what_cannot_be_looked_at() -> None:
         (["check", "1", "--format", "xml"], "xml"),
         (["check", "1", "--fail-on", "never"], "never"),
         (["check", ""], "no name"),
-        (["check", "--explain", "SEM999"], "SEM999"),
+        (["check", "--explain", "SEM999"], "no rule has the code SEM999"),
+        (["check", "1", "--only", "SEM0011"], "--only: no rule has the code SEM0011"),
+        (["check", "1", "--skip", "ENV001"], "--skip: no rule has the code ENV001"),
+        (["check", "1", "--write-baseline"], "--write-baseline needs --baseline FILE"),
         (["watch", "1", "--for", "soon"], "soon"),
         (["watch", "1", "--every", "0"], "too short"),
         (["watch", "1", "--fail-on", "all"], "all"),
@@ -282,3 +285,21 @@ def test_top_of_a_process_that_ends() -> None:
         child.kill()
         child.wait()
         assert top.code() == 3
+
+
+def test_check_with_a_baseline(tmp_path: Path) -> None:
+    path = tmp_path / "sem.json"
+    with program("leaky/pool_connect_error.py") as child:
+        written = exai("check", child.pid, "--baseline", path, "--write-baseline")
+        assert (written.returncode, written.stdout) == (0, ""), written
+        assert written.stderr == f"exai: {path}: written, with 1 finding\n"
+        known = exai("check", child.pid, "--baseline", path)
+        assert (known.returncode, known.stderr) == (0, ""), known
+        assert "LEAKED" not in known.stdout
+        assert "note: 1 of 1 semaphores left out by --only, --skip or --baseline" in known.stdout
+        skipped = exai("check", child.pid, "--skip", "SEM001", "--format", "json")
+        assert skipped.returncode == 0
+        assert json.loads(skipped.stdout)["findings"] == []
+        only = exai("check", child.pid, "--only", "SEM001", "--format", "short")
+        assert only.returncode == 1
+        assert "error SEM001" in only.stdout

@@ -14,6 +14,7 @@ from exai_ops.errors import ExaiError, UsageError
 from exai_ops.findings import Finding, Location, Status, exit_code, parse_fail_on
 
 if TYPE_CHECKING:
+    from exai_ops.commands.sem.choice import Choice
     from exai_ops.sem.model import Judgement, Scan
 
     Looked = tuple[Scan, list[Judgement]]
@@ -38,18 +39,29 @@ def check(
             help="Where that leaves a doubt, run code of ours within the process, which pauses it.",
         ),
     ] = False,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="CODE", help="These rules alone: SEM001, or SEM00.")
+    ] = None,
+    skip: Annotated[list[str] | None, typer.Option(metavar="CODE", help="All rules but these.")] = None,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Findings that are known, and not shown.")
+    ] = None,
+    write_baseline: Annotated[
+        bool, typer.Option("--write-baseline", help="Write what is found now to --baseline.")
+    ] = False,
     list_rules: Annotated[bool, typer.Option("--list-rules", help="Print every rule, and end.")] = False,
     explain: Annotated[str | None, typer.Option(metavar="CODE", help="Say what a code means.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of the daemon (EXAI_WS_PORT).")] = None,
     env_file: Annotated[Path | None, typer.Option(help="Dotenv file beneath the environment.")] = None,
 ) -> int:
     """Say who holds each permit of a process, and which are lost: from outside, without a stop."""
+    from exai_ops.commands.sem.choice import choose, shown
     from exai_ops.render import renderer
     from exai_ops.sem import report
-    from exai_ops.sem.rules import findings
 
+    choice = choose(only or (), skip or (), baseline, write=write_baseline)
     if list_rules or explain is not None:
-        return _tell(explain)
+        return _tell(explain, choice)
     if every and target is not None:
         raise UsageError("--all and a process are both given", hint="give one of them")
     if inject and target is None:
@@ -63,9 +75,17 @@ def check(
     else:
         pids = _every() if target is None else processes(target)
         looked = list(_look(pids, extra, lenient=every or len(pids) > 1, inject=inject))
-    found = [one for scan, judgements in looked for one in findings(scan, judgements)] + extra
+    command = " ".join(["exai sem check", *(["--all"] if every else []), *([target] if target else [])])
+    looked, said, extra = shown(choice, looked, extra, command)
+    found = said + extra
+    if choice.writes and choice.base is not None:
+        from exai_ops.commands.env.checking import keep
+
+        keep(choice.base, found)
+        return 0
     if format == "text":
-        blocks = [report.as_text(scan, said, most=None if verbose else 5) for scan, said in looked]
+        most = None if verbose else 5
+        blocks = [report.as_text(scan, judgements, most=most) for scan, judgements in looked]
         blocks += [f"{one.status:<8}{one.code}  {one.message}\n        hint: {one.hint}\n" for one in extra]
         typer.echo(visible("\n".join(blocks)), nl=False)
     elif format == "json":
@@ -81,20 +101,19 @@ def _every() -> list[int]:
     return python_processes()
 
 
-def _tell(code: str | None) -> int:
+def _tell(code: str | None, choice: Choice) -> int:
     import textwrap
 
+    from exai_ops.env.runner import rule_of
     from exai_ops.sem.rules import RULES
 
     if code is None:
-        typer.echo("\n".join(f"{rule.code}  {rule.severity:<8}{rule.title}" for rule in RULES))
+        typer.echo("\n".join(f"{rule.code}  {rule.severity:<8}{rule.title}" for rule in choice.rules))
         return 0
-    for rule in RULES:
-        if rule.code == code.upper():
-            parts = (f"{rule.code} ({rule.severity}): {rule.title}", rule.explanation, f"Hint: {rule.hint}")
-            typer.echo("\n\n".join(textwrap.fill(part, 100) for part in parts))
-            return 0
-    raise UsageError(f"no rule is called {code}", hint="exai sem check --list-rules names them")
+    rule = rule_of(RULES, code)
+    parts = (f"{rule.code} ({rule.severity}): {rule.title}", rule.explanation, f"Hint: {rule.hint}")
+    typer.echo("\n\n".join(textwrap.fill(part, 100) for part in parts))
+    return 0
 
 
 def _look(pids: Sequence[int], extra: list[Finding], *, lenient: bool, inject: bool) -> Iterator[Looked]:
