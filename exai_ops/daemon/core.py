@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import exai_ops
@@ -94,12 +94,12 @@ class Daemon:
             providers=providers,
             metrics=self.metrics,
             status=self.status,
+            record=monitor.record,
         )
         self.dispatcher = Dispatcher(
             services=services,
             ledger=self.ledger,
             registry=registry,
-            record=monitor.record,
             daemon_id=self.id,
         )
 
@@ -179,10 +179,15 @@ class Daemon:
         self.monitor.record("websocket", "receive", script_name="daemon", function_name="token_rotated")
         return protocol.encode(answer | {"ok": True})
 
-    def received(self, op: str, size: int) -> None:
-        """A message has come in."""
+    def received(self, op: str, size: int, origin: Mapping[str, str] | None = None) -> None:
+        """A message has come in; ``origin`` names its session, request and tool."""
         self.monitor.record(
-            "websocket", "receive", script_name="daemon", function_name=op, data_size_bytes=size
+            "websocket",
+            "receive",
+            script_name="daemon",
+            function_name=op,
+            data_size_bytes=size,
+            metadata=origin,
         )
 
     def rejected(self, reason: str) -> None:

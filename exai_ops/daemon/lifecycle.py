@@ -15,9 +15,10 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, NamedTuple
 
+import exai_ops
 from exai_ops.daemon import gauges, housekeeping, runstate
 from exai_ops.daemon.call import Call
 from exai_ops.daemon.core import Daemon
@@ -28,6 +29,7 @@ from exai_ops.daemon.server import server
 from exai_ops.daemon.signals import FORCED_S, Signals, end_within
 from exai_ops.errors import UsageError
 from exai_ops.logs import get_logger
+from exai_ops.monitor import sampling
 from exai_ops.monitor.recorder import Monitor
 from exai_ops.providers.router import Providers
 from exai_ops.providers.simulator import SimulatorOptions, running_simulator
@@ -143,8 +145,10 @@ def _open_files(settings: Settings) -> None:
 async def _daemon(settings: Settings, *, simulate: bool) -> AsyncIterator[Daemon]:
     """The daemon's parts, opened in order and closed in the opposite one."""
     simulated = simulate or not (settings.kimi_api_key or settings.glm_api_key)
-    monitor = Monitor(settings.event_buffer)
+    monitor = monitor_of(settings)
     async with contextlib.AsyncExitStack() as stack:
+        if settings.otel_endpoint:
+            stack.push_async_callback(_exporting_spans(settings, monitor))
         storage = SQLiteStorage(settings.database, record=monitor.record)
         stack.push_async_callback(storage.close)
         await storage.open()
@@ -164,6 +168,36 @@ async def _daemon(settings: Settings, *, simulate: bool) -> AsyncIterator[Daemon
         )
         gauges.register(daemon)
         yield daemon
+
+
+def monitor_of(settings: Settings) -> Monitor:
+    """An empty monitor as the settings want it. Raises UsageError for rules that are none."""
+    try:
+        rules = sampling.parse(settings.event_sampling)
+    except ValueError as error:
+        raise UsageError(f"EXAI_EVENT_SAMPLING: {error}") from None
+    return Monitor(settings.event_buffer, sampling=sampling.Sampling(rules))
+
+
+def _exporting_spans(settings: Settings, monitor: Monitor) -> Callable[[], Awaitable[None]]:
+    """Start it; what is called in the end."""
+    from exai_ops.monitor.otel import OtelExport  # half a second and an extra
+
+    export = OtelExport(monitor, settings.otel_endpoint, version=exai_ops.__version__)
+    export.start()
+
+    async def stop() -> None:
+        whole = await asyncio.to_thread(export.stop, CUT_S)
+        if not whole or export.failed or export.missed:
+            _LOG.warning(
+                "spans not exported",
+                failed=export.failed,
+                missed=export.missed,
+                whole=whole,
+                sent=export.exported,
+            )
+
+    return stop
 
 
 def _registry() -> Registry:

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from exai_ops.timezones import utc_iso
 
-CONNECTION_TYPES: Final = ("websocket", "sqlite", "redis", "supabase", "kimi", "glm")
+CONNECTION_TYPES: Final = ("websocket", "permits", "sqlite", "redis", "supabase", "kimi", "glm")
 """The known ones; a boundary of another kind records under its own name."""
 
 DIRECTIONS: Final = ("connect", "disconnect", "send", "receive", "error", "reject", "rate_limit")
@@ -20,12 +20,16 @@ CORRELATION: Final[Mapping[str, str]] = {
     "model": "The model asked.",
     "attempt": "Which request of one completion, from 1.",
     "queue_wait_ms": "From the call's arrival to its first permit.",
+    "journal_ms": "How long the store took to journal the accepted call.",
+    "result_ms": "From the end of the tool until its result was kept and sent.",
     "permit_wait_ms": "All waiting for permits, another provider's included.",
     "first_token_ms": "From asking a provider to its first piece.",
     "prompt_tokens": "As the provider counted.",
     "completion_tokens": "As the provider counted.",
-    "status": "HTTP status.",
+    "status": "HTTP status, None without an answer.",
     "retry_after_s": "What the other side advised.",
+    "pieces": "Pieces of a streamed answer.",
+    "cut": "Type of what ended a scope that is no error: a cancellation, an interrupt.",
     "duration_s": "How long a connection lived, on its disconnect.",
 }
 """Keys of ``metadata`` by which events are joined and judged, and what they mean."""

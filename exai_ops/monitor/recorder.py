@@ -25,6 +25,7 @@ from exai_ops.monitor.aggregates import Aggregates, SeriesNow, SeriesStats, Type
 from exai_ops.monitor.events import Event, RawEvent
 from exai_ops.monitor.histogram import Histogram
 from exai_ops.monitor.sampling import Sampling
+from exai_ops.monitor.scopes import Timed
 
 FOLD_AT: Final = 256
 FOLD_AT_MOST: Final = 1024
@@ -123,26 +124,39 @@ class Monitor:
         script_name: str,
         function_name: str,
         metadata: Mapping[str, Any] | None = None,
-    ) -> Iterator[None]:
+    ) -> Iterator[dict[str, Any]]:
         """A scope that is one active connection: it records ``connect`` and ``disconnect``.
 
-        The latter carries ``duration_s`` in its metadata and, when an exception ends the scope, its type
-        as the error (a cancellation is no error). Only these scopes count as active connections, so the
-        gauge cannot drift.
+        It gives the metadata of the latter, to which the scope may add; ``duration_s`` is put there too. When
+        an exception ends the scope, its type is the error (a cancellation is none). Only these scopes count
+        as active connections, so the gauge cannot drift.
         """
         record = partial(self.record, connection_type, script_name=script_name, function_name=function_name)
-        scope, began, error = object(), time.monotonic(), None
+        scope, began, error, told = object(), time.monotonic(), None, dict(metadata or {})
         self._open[scope] = connection_type
         record("connect", metadata=metadata)
         try:
-            yield
+            yield told
         except Exception as exc:
             error = type(exc).__name__
             raise
         finally:
             del self._open[scope]
-            ended = {**(metadata or {}), "duration_s": round(time.monotonic() - began, 6)}
-            record("disconnect", error=error, metadata=ended)
+            told["duration_s"] = round(time.monotonic() - began, 6)
+            record("disconnect", error=error, metadata=told)
+
+    def timed(
+        self,
+        connection_type: str,
+        direction: str,
+        *,
+        script_name: str,
+        function_name: str,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Timed:
+        """A scope, for ``with`` or ``async with``, that is one call: see ``scopes.Timed``."""
+        record = partial(self.record, connection_type, script_name=script_name, function_name=function_name)
+        return Timed(record, direction, metadata)
 
     @property
     def sequence(self) -> int:

@@ -81,7 +81,7 @@ def spans(events: Iterable[Event]) -> list[Span]:
     told = sorted(events, key=lambda event: event.timestamp)
     if not told:
         return []
-    result = next((event for event in reversed(told) if _is_result(event)), None)
+    result = next((event for event in reversed(told) if is_result(event)), None)
     call = _call(told, result)
     attempts = _attempts(told, call.ended_at)
     parts = [*_waits(told), *_of_result(call, result, told), *attempts, *_gaps(attempts)]
@@ -89,7 +89,8 @@ def spans(events: Iterable[Event]) -> list[Span]:
     return [call, *(span for part in parts for span in (part, *_within(part)))]
 
 
-def _is_result(event: Event) -> bool:
+def is_result(event: Event) -> bool:
+    """Whether it tells the end of a call."""
     return (
         event.connection_type == "websocket"
         and event.direction in ("send", "error")
@@ -201,7 +202,7 @@ def _gaps(attempts: Sequence[Span]) -> list[Span]:
     """The time between an attempt that failed and the next one."""
     return [
         Span(
-            name="backoff" if _provider(before) == _provider(after) else "failover",
+            name="backoff" if provider_of(before) == provider_of(after) else "failover",
             started_at=before.ended_at,
             duration_ms=(after.started_at - before.ended_at) * 1000,
             depth=1,
@@ -211,8 +212,10 @@ def _gaps(attempts: Sequence[Span]) -> list[Span]:
     ]
 
 
-def _provider(attempt: Span) -> str:
-    return attempt.name.partition(" ")[0]
+def provider_of(span: Span) -> str | None:
+    """The provider that a span is a request to, or None."""
+    name = span.name.partition(" ")[0]
+    return name if span.depth == 1 and name in PROVIDERS else None
 
 
 def _within(part: Span) -> list[Span]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -30,6 +31,7 @@ class Run:
     tally: Tally
     deadline: asyncio.Timeout
     patience_s: float | None = None
+    origin: Mapping[str, str] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
 
     async def complete(self) -> Completion:
@@ -140,7 +142,7 @@ class Run:
         else:
             self.upstream.breaker.succeed(ticket)  # it is alive enough to refuse
         direction = "rate_limit" if error.status == 429 else "error"
-        self._tell(direction, started=started, error=error.message)
+        self._tell(direction, started=started, error=error.message, failure=error)
 
     def _broken_off(self, ticket: int, started: float, error: BaseException) -> None:
         """The request ended on our side: cancelled, out of time, or the caller's callback failed."""
@@ -162,17 +164,26 @@ class Run:
         started: float | None = None,
         error: str | None = None,
         answer: Answer | None = None,
+        failure: ProviderError | None = None,
     ) -> None:
         """Tell the monitor; what was asked and answered stays out of it."""
         if self.shared.record is None:
             return
         tally = self.tally
-        metadata: dict[str, Any] = {"model": self.model, "attempt": attempt or tally.requests}
+        metadata: dict[str, Any] = {
+            **self.origin,
+            "model": self.model,
+            "attempt": attempt or tally.requests,
+        }
         if answer is not None:
+            metadata["status"] = 200
             metadata["prompt_tokens"] = answer.usage.prompt_tokens
             metadata["completion_tokens"] = answer.usage.completion_tokens
-        if tally.streamed:
-            metadata["first_token_ms"] = round((tally.first_token_at - self.started) * 1000, 3)
+        if failure is not None:
+            metadata["status"] = failure.status
+            metadata["retry_after_s"] = failure.retry_after_s
+        if started is not None and tally.first_token_at >= started:
+            metadata["first_token_ms"] = (tally.first_token_at - started) * 1000
             metadata["pieces"] = tally.pieces
         self.shared.record(
             self.upstream.name,

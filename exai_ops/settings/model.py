@@ -339,6 +339,24 @@ class Settings(Declared):
         low=0,
         high=10_000,
     )
+    event_sampling: str = _var(
+        "EXAI_EVENT_SAMPLING",
+        "",
+        _MON,
+        "Which events are kept, as rules TYPE/DIRECTION/FUNCTION=POLICY apart by commas; a policy is "
+        "always, 1/10, 1/10>500ms>64kb (always what is slower or larger) or significant. The first that "
+        "fits decides; without one, Redis get and set and simple reads of Supabase are kept 1 in 10, all "
+        "else always. Totals are of all events, and errors are always kept.",
+    )
+    otel_endpoint: str = _var(
+        "EXAI_OTEL_ENDPOINT",
+        "",
+        _MON,
+        "Where spans of calls are sent by OTLP over HTTP, without /v1/traces; empty for nowhere. It needs "
+        "the extra otel.",
+        kind="url",
+        aliases=("OTEL_EXPORTER_OTLP_ENDPOINT",),
+    )
 
     log_level: str = _var(
         "EXAI_LOG_LEVEL",
