@@ -17,6 +17,7 @@ const address = new Address(show);
 let clock = new Clock(address.view.zone);
 const now = () => clock;
 let asked = null; // the filter that was sent last, as text
+let unreadable = false; // whether the address holds a filter that this page itself cannot read
 let lostAt = null;
 
 const charts = new Charts(now);
@@ -33,9 +34,9 @@ const filters = new Filters({
   changed: (parts) => address.go(parts),
 });
 const link = new Link({
-  subscribed(frame, anew) {
+  subscribed(frame, anew, filter) {
     if (anew) tail.clear();
-    filters.refuse('');
+    if (!unreadable && JSON.stringify(filter) === asked) filters.refuse('');
     if (lostAt !== null) tail.marker(`connected again after ${seconds((performance.now() - lostAt) / 1000)}`);
     lostAt = null;
   },
@@ -113,7 +114,10 @@ function subscribe(view) {
   let filter;
   try {
     filter = filterOf(view);
+    if (unreadable) filters.refuse('');
+    unreadable = false;
   } catch (error) {
+    unreadable = true;
     filters.refuse(error.message);
     if (asked !== null) return;
     filter = {};

@@ -64,7 +64,8 @@ export class Charts {
     const scales = {
       x: {
         type: 'linear',
-        ticks: { stepSize: 60, includeBounds: false, maxRotation: 0, callback: (x) => this.clock().second(x) },
+        ticks: { maxRotation: 0, callback: (x) => this.clock().second(x) },
+        afterBuildTicks: minutes,
         grid: { display: false },
       },
       y: { ...y, ...left },
@@ -143,3 +144,11 @@ export class Charts {
   }
 }
 
+
+/** Ticks at whole minutes. */
+function minutes(axis) {
+  const step = axis.width > 340 ? 60 : 120;
+  const ticks = [];
+  for (let at = Math.ceil(axis.min / step) * step; at <= axis.max; at += step) ticks.push({ value: at });
+  axis.ticks = ticks;
+}

@@ -98,3 +98,9 @@ export function durationMs(text) {
   if (!found) return null;
   return Number(found[1]) * { us: 0.001, ms: 1, s: 1000, m: 60000 }[found[2] || 'ms'];
 }
+
+/** A value of an event's metadata; numbers to three places. */
+export function value(given) {
+  if (typeof given === 'number') return String(Math.round(given * 1000) / 1000);
+  return typeof given === 'object' ? JSON.stringify(given) : String(given);
+}

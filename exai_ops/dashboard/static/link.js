@@ -7,7 +7,7 @@ const SILENT_MS = 15000;
 const UNAUTHORIZED = 4003;
 
 /**
- * `hear` gets {subscribed(frame, anew), events(list), dropped(frame), gap(frame), state(frame), problem(text),
+ * `hear` gets {subscribed(frame, anew, filter), events(list), dropped(frame), gap(frame), state(frame), problem(text),
  * status(name, waitMs)}; status is one of connecting, open, lost, out.
  */
 export class Link {
@@ -97,7 +97,7 @@ export class Link {
     this.stream = frame.stream;
     this.waitMs = FIRST_WAIT_MS;
     this.hear.status('open');
-    this.hear.subscribed(frame, anew);
+    this.hear.subscribed(frame, anew, filter);
   }
 
   async closed(opened, event) {

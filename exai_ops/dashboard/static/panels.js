@@ -171,7 +171,7 @@ function tiles(state) {
     ['Breakers open', count(open), open > 0 && 'bad'],
     ['Connections', count(state.connections)],
     ['Loop lag, 60 s', ms(state.lag.max_60s_ms), state.lag.max_60s_ms > 250 && 'warn'],
-    ['Dropped by tails', count(state.dropped), state.dropped > 0 && 'warn'],
+    ['Dropped', count(state.dropped), state.dropped > 0 && 'warn'],
     ['Kept on disk', bytes(state.stored_bytes)],
   ];
   const list = $('tiles');

@@ -1,7 +1,7 @@
 // The live tail: a bounded table, newest first, whose rows are used again.
 import { Waiting } from './bounded.js';
 import { element, mark, say } from './dom.js';
-import { bytes, count, ms } from './format.js';
+import { bytes, count, ms, value } from './format.js';
 
 export const ROWS = 400;
 const EVERY_MS = 200;
@@ -152,12 +152,8 @@ function cells(row, texts) {
 function details(event) {
   const parts = event.error === null ? [] : [event.error];
   if (event.weight > 1) parts.push(`stands for ${event.weight}`);
-  for (const [key, value] of Object.entries(event.metadata)) {
-    if (key !== 'session' && key !== 'request' && value !== null) parts.push(`${key}=${shown(value)}`);
+  for (const [key, given] of Object.entries(event.metadata)) {
+    if (key !== 'session' && key !== 'request' && given !== null) parts.push(`${key}=${value(given)}`);
   }
   return parts.join('  ');
-}
-
-function shown(value) {
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }

@@ -1,6 +1,6 @@
 // One event, and where its request's time went: spans from /trace, drawn below each other.
 import { element } from './dom.js';
-import { ms } from './format.js';
+import { ms, value } from './format.js';
 
 const AGAIN_MS = 1000;
 const WAITS = /^(queue|permit|backoff|failover)/;
@@ -91,19 +91,19 @@ function drawnSpan(span, begin, total) {
     element('span', { class: 'track', 'aria-hidden': 'true' }, bar),
     element('span', { class: 'took' }, ms(span.duration_ms) + (span.open ? '+' : '')),
   );
-  const detail = Object.entries(span.detail).map(([key, value]) => `${key}=${value}`);
+  const detail = Object.entries(span.detail).map(([key, given]) => `${key}=${value(given)}`);
   const note = [span.error, ...detail].filter(Boolean).join('  ');
   if (note) line.append(element('span', { class: 'note' }, note));
   return line;
 }
 
 function fields(event, clock) {
-  const { metadata, ...rest } = event;
+  const { metadata, timestamp, ...rest } = event;
   const list = element('dl', { class: 'fields' });
-  const shown = { time: clock.full(event.timestamp), ...rest, ...metadata };
-  for (const [key, value] of Object.entries(shown)) {
-    if (value === null || value === '') continue;
-    list.append(element('dt', {}, key), element('dd', {}, typeof value === 'object' ? JSON.stringify(value) : String(value)));
+  const shown = { time: clock.full(timestamp), ...rest, ...metadata };
+  for (const [key, given] of Object.entries(shown)) {
+    if (given === null || given === '') continue;
+    list.append(element('dt', {}, key), element('dd', {}, value(given)));
   }
   return list;
 }
