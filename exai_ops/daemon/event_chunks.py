@@ -49,7 +49,7 @@ class Chunk:
         missed: Events just before the first that had left the ring before anybody came to take them.
     """
 
-    __slots__ = ("_frames", "_pieces", "events", "last", "missed")
+    __slots__ = ("_frames", "_pieces", "_settled", "events", "last", "missed")
 
     def __init__(self, events: Sequence[Event], last: int, missed: int = 0) -> None:
         self.events = events
@@ -57,6 +57,7 @@ class Chunk:
         self.missed = missed
         self._pieces: list[bytes | None] = [None] * len(events)
         self._frames: dict[Filter, bytes | None] = {}
+        self._settled = False
 
     @property
     def before(self) -> int:
@@ -65,6 +66,8 @@ class Chunk:
 
     def frame(self, wanted: Filter, matcher: Matcher) -> bytes | None:
         """The frame of the events that fit, None where none does."""
+        if self._settled:
+            return self._made(matcher)
         if wanted not in self._frames:
             self._frames[wanted] = self._made(matcher)
         return self._frames[wanted]
@@ -76,12 +79,15 @@ class Chunk:
     def _piece(self, n: int) -> bytes:
         piece = self._pieces[n]
         if piece is None:
-            piece = self._pieces[n] = encoded(self.events[n])
+            piece = encoded(self.events[n])
+            if not self._settled:
+                self._pieces[n] = piece
         return piece
 
     def settle(self) -> int:
-        """Let go of the frames, once everybody who keeps up has them; bytes that are kept."""
+        """Keep no more, and no frames, once everybody who keeps up has them; bytes that are kept."""
         self._frames.clear()
+        self._settled = True
         return sum(len(piece) for piece in self._pieces if piece is not None)
 
 

@@ -15,12 +15,12 @@ from typing import Any, Final, Protocol
 from exai_ops.daemon.event_chunks import CHUNK_EVENTS, Chunk, Chunks, events_frame, said
 from exai_ops.logs import get_logger
 from exai_ops.monitor.filters import Matcher
-from exai_ops.monitor.recorder import Monitor
+from exai_ops.monitor.recorder import Batch, Monitor
 from exai_ops.monitor.wire import Dropped, Filter, Gap, State
 
 _LOG: Final = get_logger("exai.events")
-BATCH_S: Final = 0.01
-"""Between two pushes: what is recorded meanwhile goes out together; after a quiet time, at once."""
+BATCH_S: Final = 0.02
+"""Between two looks while events come: they go out together. After a quiet time the first goes at once."""
 STATE_S: Final = 1.0
 """Between two states."""
 QUIET_S: Final = 1.0
@@ -74,6 +74,10 @@ class Tail:
         while not self.wire.write_raw(frame):
             if not await self.wire.wait_writable():
                 return
+
+    def begin(self, now: float) -> None:
+        """From now on it is sent events as they come."""
+        self.live, self._sent_at = True, now
 
     def push(self, now: float) -> None:
         """Send what it has not got, as far as it takes it; ``now`` is the loop's time."""
@@ -147,7 +151,7 @@ class Tails:
         self._taken = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._armed = False
-        self._pushed_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._state: tuple[float, bytes] | None = None
         self._ticking: asyncio.TimerHandle | None = None
 
@@ -163,7 +167,7 @@ class Tails:
             self.chunks = Chunks(self._taken)
         tail = Tail(wire, self)
         self._tails.add(tail)
-        self._arm()
+        self.take()
         return tail
 
     def leave(self, tail: Tail) -> None:
@@ -172,50 +176,64 @@ class Tails:
         tail.do(None)
         self._tails.discard(tail)
         if not self._tails:
-            self._monitor.forget(self._woken)
+            self._rest()
             self._incoming.clear()
             self.chunks = Chunks(self._taken)
 
+    def _rest(self) -> None:
+        """Nobody is there: neither clock nor events wake us."""
+        self._monitor.forget(self._woken)
+        self._armed = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def go_live(self, tail: Tail) -> None:
         """It has all up to its position: from now on it is sent events as they come."""
-        tail.live = True
-        tail.push(asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        tail.begin(now)
+        tail.push(now)
 
     # --- events -----------------------------------------------------------------------------
 
-    def _arm(self) -> None:
-        if not self._armed:
+    def take(self) -> int:
+        """Take what was recorded and begin to push it; the number of the last event.
+
+        While events come, the next look is by the clock, so that recording costs nothing more; the first
+        event after a quiet time wakes us.
+        """
+        if not self._tails or self._loop is None:
+            return self._monitor.sequence
+        batch = self._monitor.since(self._taken)
+        if batch.sequence > self._taken:
+            if self._timer is None:
+                self._timer = self._loop.call_later(BATCH_S, self._on_time)
+            self._queue(batch)
+        elif self._timer is None and not self._armed:
             self._armed = True
             self._monitor.on_next(self._woken)
+            if self._monitor.sequence > self._taken:  # recorded before on_next, it wakes nobody
+                return self.take()
+        return self._taken
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self.take()
 
     def _woken(self) -> None:
         """An event was recorded, in whichever thread."""
-        assert self._loop is not None  # noqa: S101 - armed by ``join``
+        assert self._loop is not None  # noqa: S101 - set before it was armed
         try:
             self._loop.call_soon_threadsafe(self._due)
         except RuntimeError:
-            return  # the loop is closed, and this was the last event of a thread that outlives it
+            return  # the loop is closed, and a thread that outlives it records
 
     def _due(self) -> None:
-        assert self._loop is not None  # noqa: S101
         self._armed = False
-        if not self._tails:
-            return
-        wait_s = self._pushed_at + BATCH_S - self._loop.time()
-        if wait_s > 0:
-            self._loop.call_later(wait_s, self.take)
-        else:
-            self.take()
+        self.take()
 
-    def take(self) -> int:
-        """Take what was recorded and begin to push it; the number of the last event."""
-        if not self._tails or self._loop is None:
-            return self._monitor.sequence
-        self._pushed_at = self._loop.time()
-        self._arm()  # first, so that an event recorded meanwhile is in the batch or wakes
-        batch = self._monitor.since(self._taken)
-        idle = not self._incoming
-        missed = batch.missed
+    def _queue(self, batch: Batch) -> None:
+        idle, missed = not self._incoming, batch.missed
         for begin in range(0, len(batch.events), CHUNK_EVENTS):
             events = batch.events[begin : begin + CHUNK_EVENTS]
             last = batch.sequence - len(batch.events) + begin + len(events)
@@ -224,7 +242,6 @@ class Tails:
         self._taken = batch.sequence
         if idle:
             self._push()
-        return self._taken
 
     def _push(self) -> None:
         """One chunk to everybody, and the next in the loop's next turn, so that calls get theirs."""

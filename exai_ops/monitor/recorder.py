@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from exai_ops.monitor.aggregates import Aggregates, SeriesNow, SeriesStats, TypeNow, TypeStats
-from exai_ops.monitor.events import Event, RawEvent
+from exai_ops.monitor.events import Event, Metadata, RawEvent
 from exai_ops.monitor.histogram import Histogram
 from exai_ops.monitor.sampling import Sampling
 from exai_ops.monitor.scopes import Timed
@@ -90,7 +90,7 @@ class Monitor:
         data_size_bytes: int = 0,
         response_time_ms: float | None = None,
         error: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
+        metadata: Metadata = None,
     ) -> None:
         """Record one event, now. The metadata is kept, not copied: do not change it afterwards.
 
@@ -208,14 +208,14 @@ class Monitor:
         """The last ``n`` events (None: all that the ring holds), oldest first."""
         with self._settled():
             raw = self._last(len(self._ring) if n is None else n)
-        return [Event._make(one) for one in raw]
+        return [Event.of(one) for one in raw]
 
     def since(self, sequence: int) -> Batch:
         """The events after number ``sequence`` that the ring still holds, oldest first."""
         with self._settled():
             last = self._sequence
             raw = self._last(last - sequence)
-        return Batch([Event._make(one) for one in raw], last, max(0, last - sequence - len(raw)))
+        return Batch([Event.of(one) for one in raw], last, max(0, last - sequence - len(raw)))
 
     def export(self) -> bytes:
         """Statistics by type and the ring as JSON: ``{"summary": {...}, "recent_events": [...]}``."""

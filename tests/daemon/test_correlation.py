@@ -15,7 +15,7 @@ from exai_ops.monitor.events import CORRELATION, Event
 from exai_ops.providers.simulator import parse_fault
 from exai_ops.settings import Settings
 
-from .daemon_parts import Bench, House, open_house, turns
+from .daemon_parts import Bench, House, open_house
 
 
 def of(house: House, request: str = "r1") -> list[Event]:
@@ -58,9 +58,9 @@ async def test_waiting_for_a_permit_is_an_event(tmp_path: Path) -> None:
     bench = Bench()
     async with open_house(tmp_path, bench.tools(), global_max_inflight=1) as house:
         house.call("wait", "first")
+        await house.line.until(lambda: "call_tool_ack" in house.line.ops("first"))
         house.call("wait", "second")
-        await turns()
-        assert bench.started == ["first"]
+        await house.line.until(lambda: "progress" in house.line.ops("second"))
         bench.go.set()
         await house.line.text("second")
         await house.idle()
@@ -102,7 +102,7 @@ async def test_refused_for_want_of_capacity(tmp_path: Path) -> None:
     bench = Bench()
     async with open_house(tmp_path, bench.tools(), global_max_inflight=1, queue_max=0) as house:
         house.call("wait", "first")
-        await turns()
+        await house.line.until(lambda: "call_tool_ack" in house.line.ops("first"))
         house.call("wait", "second")
         await house.line.error("second")
         bench.go.set()

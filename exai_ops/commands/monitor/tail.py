@@ -93,6 +93,8 @@ def tail(
         code = asyncio.run(_follow(feed, lines, tally, for_s))
     except KeyboardInterrupt:
         code = 130
+        if sys.stderr.isatty():
+            sys.stderr.write("\n")  # after the terminal's ^C
     if feed.found:
         for line in tally.lines(time.monotonic() - began):
             sys.stderr.write(line + "\n")
