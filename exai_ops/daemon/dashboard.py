@@ -43,7 +43,7 @@ _HEADERS: Final = {
     " frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",  # a filter in the URL may name a session
+    "Referrer-Policy": "same-origin",  # a filter may name a session; no-referrer would make Origin null
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }

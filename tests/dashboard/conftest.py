@@ -9,8 +9,6 @@ from typing import TypeAlias
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from exai_ops.settings import Secret
-
 from .live_daemon import LiveDaemon, live_daemon
 
 TOKEN = "correct-horse-battery-staple-42"
@@ -18,7 +16,7 @@ ARGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-DEADLINE_MS = 5_000
+DEADLINE_MS = 20_000
 
 OpenPage: TypeAlias = Callable[..., Page]
 
@@ -41,7 +39,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDaemon]:
 @pytest.fixture(scope="package")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDaemon]:
     """A daemon with a token."""
-    with live_daemon(tmp_path_factory.mktemp("guarded"), ws_token=Secret(TOKEN)) as daemon:
+    with live_daemon(tmp_path_factory.mktemp("guarded"), TOKEN) as daemon:
         yield daemon
 
 

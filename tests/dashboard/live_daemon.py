@@ -15,6 +15,7 @@ from exai_ops.daemon.guard import Receive, Scope, Send
 from exai_ops.daemon.http import application
 from exai_ops.daemon.lifecycle import bind, close_all
 from exai_ops.daemon.server import server
+from exai_ops.settings import Secret
 
 SOON_S = 20.0
 
@@ -54,15 +55,16 @@ class LiveDaemon:
 
 
 @contextmanager
-def live_daemon(folder: Path, **fields: Any) -> Iterator[LiveDaemon]:
-    """A daemon until the block ends; fields are those of its settings."""
+def live_daemon(folder: Path, token: str = "") -> Iterator[LiveDaemon]:
+    """A daemon until the block ends."""
     ready: list[LiveDaemon] = []
     failed: list[BaseException] = []
     begun, ended = threading.Event(), asyncio.Event()
 
     async def live() -> None:
-        async with open_house(folder, ws_port=0, **fields) as house:
+        async with open_house(folder, ws_port=0) as house:
             settings = house.daemon.settings
+            house.daemon.token = Secret(token)  # after the house's own session came in without
             with bind(settings) as listening:
                 web = server(application(house.daemon, no_mcp), settings)
                 serving = asyncio.create_task(web.serve(sockets=[listening]))
@@ -78,7 +80,7 @@ def live_daemon(folder: Path, **fields: Any) -> Iterator[LiveDaemon]:
     def run() -> None:
         try:
             asyncio.run(live())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised again in the test's thread
             failed.append(error)
         finally:
             begun.set()

@@ -251,14 +251,14 @@ def test_arrays_are_bounded(live: LiveDaemon, open_page: OpenPage) -> None:
 
 def test_addresses_and_views_are_the_same(live: LiveDaemon, open_page: OpenPage) -> None:
     page = open_page(live.url)
-    for query in (
-        "",
-        "?type=kimi&type=glm&direction=error&function=a+b&grep=x%26y&grep=%25&exclude=%E2%82%AC&errors=1"
-        "&slower=1.5s&session=s&request=r&percentile=p50&tz=UTC&trace=t%2F1&in=s",
-        "?trace=%3Cb%3E",
-    ):
+    whole = "?type=kimi&type=glm&direction=error&function=a+b&grep=x%26y&grep=%25&exclude=%E2%82%AC&errors=1"
+    whole += "&slower=1.5s&session=s&request=r&percentile=p50&tz=UTC&trace=t%2F1&in=s"
+    for query in ("", whole, "?trace=%3Cb%3E"):
         told = page.evaluate(
-            "async (q) => { const a = await import('/dashboard/static/address.js'); return a.search(a.parse(q)); }",
+            """async (query) => {
+              const { parse, search } = await import('/dashboard/static/address.js');
+              return search(parse(query));
+            }""",
             query,
         )
         assert told == query
