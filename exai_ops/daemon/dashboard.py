@@ -2,7 +2,8 @@
 
 =========================  ======================================================================
 ``/dashboard``             the page; the login page to who has not shown the token
-``/dashboard/login``       takes the token as a form, gives the cookie
+``/dashboard/login``       takes the token as a form, gives the cookie; so does a POST to ``/dashboard``,
+                           by which a browser's form keeps the filters of the address
 ``/dashboard/logout``      ends the login
 ``/dashboard/session``     ``{"in": ...}``, by which an open page finds out why it was let go
 ``/dashboard/static/...``  scripts and styles; they hold nothing of the daemon
@@ -17,7 +18,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from http.cookies import CookieError, SimpleCookie
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 import msgspec
@@ -99,6 +100,7 @@ class Dashboard:
         """What to serve."""
         return [
             Route(PATH, self._page),
+            Route(PATH, self._login, methods=["POST"]),
             Route(f"{PATH}/login", self._login, methods=["POST"]),
             Route(f"{PATH}/logout", self._logout, methods=["POST"]),
             Route(f"{PATH}/session", self._session),
@@ -169,10 +171,11 @@ class Dashboard:
             self._daemon.rejected("unauthorized")
             headers = {**_PRIVATE, "WWW-Authenticate": "Bearer"}
             return _json({"error": "the token or the dashboard's cookie is needed"}, 401, headers)
-        events = self._daemon.monitor.recent()
-        session = request.query_params.get("session", "")
-        found = await asyncio.to_thread(traces, events, request.path_params["request"], session)
-        return _json(found)
+        wanted = request.path_params["request"], request.query_params.get("session", "")
+        return _json(await asyncio.to_thread(self._traces, *wanted))
+
+    def _traces(self, request: str, session: str) -> dict[str, Any]:
+        return traces(self._daemon.monitor.recent(), request, session)
 
 
 def _cookie_name(scope: Scope) -> str:

@@ -47,7 +47,7 @@ class LiveDaemon:
             await self.house.idle()
             return self.house.session.id
 
-        return self.run(made())
+        return str(self.run(made()))
 
     def run(self, work: Any) -> Any:
         """Run a coroutine in the daemon's loop."""

@@ -96,6 +96,13 @@ def test_the_image_holds_the_locked_versions_and_nothing_to_build_with(image: Im
     assert not {name.rpartition("-")[0] for name in held} & {"pip", "setuptools", "hatchling", "editables"}
 
 
+def test_the_image_holds_the_page_and_its_charts(image: Image) -> None:
+    (page,) = image.folders["/opt/exai"].glob("lib/python*/site-packages/exai_ops/dashboard")
+    assert (page / "static/vendor/chart.js").read_bytes().startswith(b"/*!\n * Chart.js v")
+    assert "Permission is hereby granted" in (page / "static/vendor/LICENSES.txt").read_text(encoding="utf-8")
+    assert not list(page.rglob("package*.json"))
+
+
 def test_the_image_and_the_compose_file_ask_the_same_of_the_daemon(daemon: Container) -> None:
     checks = [rest for name, rest in stages()[""] if name == "HEALTHCHECK"]
     assert [check.partition("CMD ")[2] for check in checks] == ['["exai-ready"]']

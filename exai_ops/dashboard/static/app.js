@@ -153,7 +153,9 @@ function trace(request, session, event) {
 $('percentile').addEventListener('change', (event) => address.go({ percentile: event.target.value }));
 $('zone').addEventListener('change', (event) => address.go({ zone: event.target.value }));
 $('functions-more').addEventListener('toggle', () => panels.last && panels.functions(panels.last.functions));
-$('logout').action = '/dashboard/logout' + location.search;
+$('logout').addEventListener('submit', () => {
+  $('logout').action = '/dashboard/logout' + location.search;
+});
 themeButton($('theme'), () => charts.colour());
 show(address.view);
 

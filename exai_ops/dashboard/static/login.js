@@ -1,8 +1,7 @@
-// The login page: keeps the filters of the URL, in clear and dark.
+// The login page, in light and dark; its form is sent to the address that was asked for, filters included.
 import { applyTheme } from './theme.js';
 
 applyTheme();
-document.getElementById('login').action = '/dashboard/login' + location.search;
 
 // A link from another site arrives without the cookie (it is SameSite=Strict), though there may be one.
 const TRIED = 'exai-login-tried';
