@@ -14,6 +14,7 @@ from daemon.daemon_parts import House, open_house
 from exai_ops.daemon.guard import Receive, Scope, Send
 from exai_ops.daemon.http import application
 from exai_ops.daemon.lifecycle import bind, close_all
+from exai_ops.daemon.permits import Owner
 from exai_ops.daemon.server import server
 from exai_ops.settings import Secret
 
@@ -48,6 +49,26 @@ class LiveDaemon:
             return self.house.session.id
 
         return str(self.run(made()))
+
+    @contextmanager
+    def held(self, request: str, tool: str, provider: str) -> Iterator[None]:
+        """A permit that is held until the block ends."""
+        done = asyncio.Event()
+        taken = threading.Event()
+
+        async def hold() -> None:
+            owner = Owner("a-session", request, tool)
+            async with self.house.ledger.hold(owner, provider):
+                taken.set()
+                await done.wait()
+
+        holding = asyncio.run_coroutine_threadsafe(hold(), self._loop)
+        try:
+            assert taken.wait(SOON_S)
+            yield
+        finally:
+            self._loop.call_soon_threadsafe(done.set)
+            holding.result(SOON_S)
 
     def run(self, work: Any) -> Any:
         """Run a coroutine in the daemon's loop."""

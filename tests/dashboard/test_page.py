@@ -39,6 +39,48 @@ def test_it_opens_without_a_complaint_and_asks_nobody_else(
     assert complaints == []
 
 
+def test_who_holds_a_permit_is_shown(live: LiveDaemon, open_page: OpenPage) -> None:
+    page = open_page(live.url)
+    expect(page.locator("#holders-none")).to_be_visible()
+    with live.held("held-1", "a<b>tool", "glm"):
+        row = page.locator("#holders tbody tr")
+        expect(row).to_have_count(1)
+        told = row.locator("td").all_inner_texts()
+        assert (told[0], told[1], told[4], told[6]) == ("a<b>tool", "glm", "held-1", "no")
+        assert re.fullmatch(r"[0-9.]+ s", told[2])
+        assert "live_daemon.py" in told[5]
+        expect(page.locator("#limits")).to_contain_text("glm 1 of 4")
+    expect(page.locator("#holders-none")).to_be_visible()
+
+
+def test_alerts_and_breakers_are_shown(live: LiveDaemon, open_page: OpenPage, complaints: Complaints) -> None:
+    page = open_page(live.url)
+    page.evaluate(
+        """async () => {
+          const { Panels } = await import('/dashboard/static/panels.js');
+          const { Clock } = await import('/dashboard/static/format.js');
+          const panels = Object.create(Panels.prototype);
+          panels.clock = () => new Clock('UTC');
+          const alert = (runbook) => ({ rule: 'p95', message: '<b>slow</b>', since: 0, runbook });
+          panels.alerts([alert('https://runbooks.example/p95'), alert('javascript:alert(1)')]);
+          panels.bodies = { providers: document.querySelector('#providers tbody') };
+          const one = { name: 'kimi', configured: true, breaker: 'open', consecutive_failures: 7 };
+          panels.providers({ time: 100, providers: [{ ...one, last_error: '503', last_ok_at: 40 }] });
+          window.told = [...document.querySelectorAll('#alert-list li')].map((li) => li.textContent);
+          window.links = [...document.querySelectorAll('#alert-list a')].map((a) => a.href);
+          const cells = [...document.querySelectorAll('#providers td')];
+          window.breaker = cells.map((td) => [td.textContent, td.className]);
+        }"""
+    )
+    (first, second) = page.evaluate("told")
+    assert first == "p95<b>slow</b>since 01 Jan 1970, 00:00:00 UTChttps://runbooks.example/p95"
+    assert second.endswith("javascript:alert(1)")
+    assert page.evaluate("links") == ["https://runbooks.example/p95"]
+    cells = page.evaluate("breaker")[:5]
+    assert cells == [["kimi", ""], ["open", "bad"], ["7", ""], ["1m 0s ago", ""], ["503", "bad"]]
+    assert complaints == []
+
+
 def test_filters_are_in_the_address_and_back_undoes_them(live: LiveDaemon, open_page: OpenPage) -> None:
     for name in ("alpha", "beta"):
         live.record(name)
@@ -64,6 +106,7 @@ def test_filters_are_in_the_address_and_back_undoes_them(live: LiveDaemon, open_
     while page.url.partition("?")[2] != "function=alpha":
         page.go_back()
     expect(page.locator("#row-list")).not_to_contain_text("beta")
+    expect(page.locator("#row-list")).to_contain_text("alpha")
     assert set(functions(page)) == {"alpha"}
     assert not page.is_checked("input[name=errors]")
     page.click("#clear")
@@ -217,7 +260,7 @@ def test_a_flood_leaves_the_page_as_big_as_before(
 ) -> None:
     page = open_page(live.url, "/dashboard?function=flood")
     nodes: list[int] = []
-    for batch in range(1, 16):
+    for batch in range(1, 9):
         for n in range(400):
             live.record("flood", response_time_ms=n / 7, metadata={"request": f"r{n}", "session": "s"})
         page.wait_for_function(

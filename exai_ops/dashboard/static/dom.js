@@ -20,7 +20,8 @@ export function mark(where, value) {
 
 /**
  * Bring a table's body to these rows, reusing what is there.
- * A row is {cells: [text or {text, mark, press, label}], mark}; `press` makes a button of a cell.
+ * A row is {cells: [text or {text, mark, press, label}], mark}; `press` makes a button of a cell, `label` is
+ * shown when it is pointed at.
  */
 export function fill(body, rows, columns) {
   while (body.rows.length > rows.length) body.deleteRow(-1);
@@ -38,6 +39,7 @@ export function fill(body, rows, columns) {
 function fillCell(where, cell) {
   const given = typeof cell === 'object' ? cell : { text: cell };
   mark(where, given.mark || '');
+  if (where.title !== (given.label || '')) where.title = given.label || '';
   let button = where.firstElementChild;
   if (!given.press) {
     say(where, given.text);
@@ -50,7 +52,6 @@ function fillCell(where, cell) {
     where.append(button);
   }
   say(button, given.text);
-  if (given.label) button.title = given.label;
   button.press = given.press;
 }
 

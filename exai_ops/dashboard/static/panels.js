@@ -4,7 +4,7 @@ import { bytes, count, ms, rate, seconds } from './format.js';
 
 const HOLDERS = 50;
 const SESSIONS = 30;
-const TYPES = ['Type', 'Events', '1 s', '10 s', '60 s', 'Errors', 'Errors/s, 60 s', 'p50', 'p95', 'p99', 'Sent', 'Received', 'Open'];
+const TYPES = ['Type', 'Events', '1 s', '10 s', '60 s', 'Errors', 'Errors/s', 'p50', 'p95', 'p99', 'Sent', 'Received', 'Open'];
 const HELD = ['Tool', 'Provider', 'Age', 'Waited', 'Request', 'Where', 'Leak'];
 const ASKED = ['Provider', 'Breaker', 'Failures', 'Last good', 'Last error'];
 const JOINED = ['Session', 'Connected', 'In flight', 'Queued', 'Idle'];
@@ -97,7 +97,7 @@ export class Panels {
       cells: [
         one.tool, one.provider || '–', seconds(one.age_s), seconds(one.waited_s),
         { text: one.request, press: () => this.act.trace(one.request, one.session), label: 'Where its time goes' },
-        one.awaits.length ? one.awaits[one.awaits.length - 1] : one.site,
+        { text: one.site, label: one.awaits.join('\n') },
         { text: one.leak || 'no', mark: one.leak ? 'bad' : '' },
       ],
     }));
