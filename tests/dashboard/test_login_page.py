@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 
 from e2e.exai_process import DaemonProcess
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, WebSocketRoute, expect
 
 from exai_ops.daemon.protocol import RotateToken
 
@@ -60,6 +61,38 @@ def test_a_new_token_asks_everybody_again(guarded: LiveDaemon, open_page: OpenPa
         expect(page.locator("#link")).to_have_text("live")
     finally:
         guarded.run(rotate(new, TOKEN))
+
+
+def test_what_was_lost_is_counted(live: LiveDaemon, open_page: OpenPage, browser: Browser) -> None:
+    told = [
+        {"op": "subscribed", "stream": "s", "sequence": 5, "time": 0, "version": "1"},
+        {"op": "dropped", "sequence": 1239, "count": 1234},
+        {"op": "gap", "reason": "restarted", "missed": 12},
+        {"op": "gap", "reason": "expired", "missed": 3},
+        {"op": "gap", "reason": "restarted", "missed": None},
+        {"op": "dropped", "sequence": 1245, "count": 6},
+    ]
+
+    def say(socket: WebSocketRoute) -> None:
+        def subscribe(_: str | bytes) -> None:
+            for frame in told:
+                socket.send(json.dumps(frame))
+
+        socket.on_message(subscribe)
+
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.route_web_socket("**/events", say)
+        page.goto(f"{live.url}/dashboard")
+        expect(page.locator("#row-list tr.marker")).to_have_count(5)
+        assert page.locator("#row-list tr.marker td.m").all_inner_texts()[::-1] == [
+            "dropped 1,234: this page reads too slowly",
+            "the daemon was restarted, 12 missed",
+            "3 missed: no longer in memory (expired)",
+            "the daemon was restarted, how many were missed is not known",
+            "dropped 6: this page reads too slowly",
+        ]
+        expect(page.locator("#tail-note")).to_contain_text("1,240 dropped")
 
 
 def test_it_comes_back_after_the_daemon_was_killed_and_says_what_is_missing(

@@ -50,7 +50,7 @@ const link = new Link({
 
 function gap({ reason, missed }) {
   const how = missed === null || missed === undefined ? 'how many were missed is not known' : `${count(missed)} missed`;
-  return reason === 'restarted' ? `the daemon was restarted, ${how}` : `${how}: gone from the daemon’s memory (${reason})`;
+  return reason === 'restarted' ? `the daemon was restarted, ${how}` : `${how}: no longer in memory (${reason})`;
 }
 
 function status(name, waitMs) {

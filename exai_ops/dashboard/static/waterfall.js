@@ -65,7 +65,7 @@ export class Waterfall {
 
 function drawn(trace, clock) {
   const parts = trace.calls.map((call) => drawnCall(call, clock));
-  if (!parts.length) parts.push(element('p', { class: 'dim' }, 'Its events have left the daemon’s memory.'));
+  if (!parts.length) parts.push(element('p', { class: 'dim' }, 'Its events are no longer in memory.'));
   if (trace.more) parts.push(element('p', { class: 'dim' }, `${trace.more} earlier ones are not shown.`));
   return parts;
 }
