@@ -12,7 +12,8 @@
 ``/dashboard``     the page; ``/trace``: a request's spans; see ``daemon.dashboard``
 =================  ==========================================================================
 
-With a token set, all but live, ready and the text want ``Authorization: Bearer <token>``.
+With a token set, all but live, ready, the text and the page's own login and files want ``Authorization:
+Bearer <token>``.
 """
 
 from __future__ import annotations

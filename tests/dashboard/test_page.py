@@ -31,7 +31,7 @@ def test_it_opens_without_a_complaint_and_asks_nobody_else(
     expect(page.locator("#ready")).to_have_text("ready")
     expect(page.locator("#types")).to_contain_text("websocket")
     expect(page.locator("#providers")).to_contain_text("kimi")
-    page.wait_for_function("performance.getEntriesByName('exai-charts-painted').length")
+    page.wait_for_function("() => performance.getEntriesByName('exai-charts-painted').length")
     assert (
         page.evaluate("Object.values(Chart.instances).map((c) => c.data.datasets.length > 0)") == [True] * 4
     )
@@ -219,7 +219,7 @@ def test_it_fits_a_phone(live: LiveDaemon, open_page: OpenPage) -> None:
     )
     live.call("phone-1")
     page = open_page(live.url, viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
-    page.wait_for_function("performance.getEntriesByName('exai-charts-painted').length")
+    page.wait_for_function("() => performance.getEntriesByName('exai-charts-painted').length")
     expect(page.locator("#row-list")).to_contain_text("eee")
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     page.locator("#row-list td.r", has_text="phone-1").first.click()
