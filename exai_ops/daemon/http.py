@@ -138,8 +138,17 @@ def _routes(daemon: Daemon) -> list[Route]:
     async def status(_request: Request) -> Response:
         return _json(daemon.status())
 
+    async def upgrade(_request: Request) -> Response:
+        return Response(
+            "a WebSocket is here\n",
+            426,
+            {"Upgrade": "websocket", "Connection": "Upgrade"},
+            media_type="text/plain",
+        )
+
     return [
         *(Route(path, pointers) for path in sorted(_PATHS)),
+        Route(EVENTS_PATH, upgrade),
         Route("/health/live", live),
         Route("/health/ready", ready),
         Route("/health", _private(daemon, whole)),
