@@ -95,8 +95,11 @@ def read(place: Place, wanted: Wanted, take: Take, *, on_disk: Wanted | None = N
     try:
         return asyncio.run(read_daemon(place.target, wanted, take))
     except NotReachable as error:
-        if place.elsewhere or not files(place.folder):
+        if place.elsewhere:
             raise
+        if not files(place.folder):
+            what = f"{error.message}; and no events are kept in {place.folder}"
+            raise CouldNotLook(what, hint=error.hint) from error
         origin = read_disk(place.folder, on_disk or wanted, take)
         origin.notes.insert(0, error.message)
         return origin
