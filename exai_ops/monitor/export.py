@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +66,21 @@ def write_atomically(path: Path, data: bytes) -> None:
 
     The file is readable by its owner alone. Raises OSError, leaving what was there.
     """
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    with replacing(path) as part:
+        part.write_bytes(data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """An empty file beside ``path``, which takes its place at the end, on disk by then; nothing is left of it
+    when anything is raised. Raises OSError.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:60]}.", suffix=".part")
     part = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
+        os.close(descriptor)
+        yield part
+        with part.open("rb+") as stream:
             os.fsync(stream.fileno())
         part.replace(path)
     except BaseException:
@@ -116,3 +126,8 @@ def encoded(event: Event) -> bytes:
         return _ENCODER.encode(exported)
     except Exception:  # noqa: BLE001 metadata is foreign: its __str__ may raise anything
         return bytes(_encodable(exported))
+
+
+def encoded_summary(summary: Mapping[str, TypeStats]) -> bytes:
+    """Statistics by type as JSON."""
+    return _ENCODER.encode({_text(name): stats for name, stats in summary.items()})
