@@ -6,8 +6,11 @@ import json
 import signal
 import sqlite3
 import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
+
+import pytest
 
 from exai_ops.monitor import kept
 from exai_ops.monitor.events import Event
@@ -15,6 +18,23 @@ from exai_ops.monitor.events import Event
 from .conftest import StartDaemon
 from .exai_process import DEADLINE_S, DaemonProcess, Process
 from .ws_client import joined
+
+BEFORE = ("--request", "before", "--format", "ndjson")
+
+
+@pytest.fixture
+def tail() -> Iterator[Callable[[DaemonProcess], Process]]:
+    """Starts ``exai monitor tail`` of what was and what comes, of calls whose id begins with ``before``."""
+    started: list[Process] = []
+
+    def start(daemon: DaemonProcess) -> Process:
+        args = ["monitor", "tail", "--since", "1h", "--wait", "--port", str(daemon.port), *BEFORE]
+        started.append(Process(args, cwd=daemon.folder, env=daemon.env))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.reap()
 
 
 async def chats(daemon: DaemonProcess, *request_ids: str) -> None:
@@ -38,29 +58,29 @@ def rows(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-async def test_since_reaches_past_the_ring_and_past_a_kill(start_daemon: StartDaemon) -> None:
+async def test_since_reaches_past_the_ring_and_past_a_kill(
+    start_daemon: StartDaemon, tail: Callable[[DaemonProcess], Process]
+) -> None:
     settings = {"EXAI_EVENT_BUFFER": "100"}
     args = ["--port", "0", "--simulate"]
     first = start_daemon(settings, args=args)
     await chats(first, "before-1")
     on_disk(first, "before-1")  # else the small ring might lose it first
     await chats(first, *(f"more-{n}" for n in range(25)))
-    asked = ("--request", "before", "--format", "ndjson")
-    ring = first.exai("monitor", "export", *asked)
+    ring = first.exai("monitor", "export", *BEFORE)
     assert (ring.code, ring.stdout) == (0, "")
-    past = first.exai("monitor", "export", "--since", "1h", *asked)
+    past = first.exai("monitor", "export", "--since", "1h", *BEFORE)
     assert len(rows(past.stdout)) == len(on_disk(first, "before-1")) == 4
     trace = first.exai("monitor", "trace", "before-1")
     assert (trace.code, trace.stdout.startswith("chat before-1  session ")) == (0, True)
     assert "exai: from disk (" in trace.stderr
     first.signal(signal.SIGKILL)
     first.wait()
-    tail = ["monitor", "tail", "--since", "1h", "--wait", "--port", str(first.port), *asked]
-    waits = Process(tail, cwd=first.folder, env=first.env)
+    waits = tail(first)
     waits.err.first(lambda line: "from disk" in line)
     second = start_daemon(settings, args=["--port", str(first.port), "--simulate"])
     await chats(second, "before-2")
-    later = Process(tail, cwd=first.folder, env=first.env)
+    later = tail(first)
     for process in (waits, later):
         process.out.first(lambda line: '"before-2"' in line and '"function":"chat"' in line)
         process.signal(signal.SIGINT)
