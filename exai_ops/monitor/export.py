@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,10 @@ import msgspec
 
 from exai_ops.monitor.aggregates import TypeStats
 from exai_ops.monitor.events import Event, RawEvent, unpacked
-from exai_ops.timezones import utc_iso
+from exai_ops.timezones import utc_iso, utc_isos
 
 
-class _Exported(msgspec.Struct, gc=False, omit_defaults=True):
+class _Plain(msgspec.Struct, gc=False):
     """An event under its exported keys: ``Event.exported`` at a tenth of its price."""
 
     timestamp: float
@@ -29,6 +29,11 @@ class _Exported(msgspec.Struct, gc=False, omit_defaults=True):
     response_time_ms: float | None
     error: str | None
     metadata: Mapping[str, Any]
+
+
+class _Exported(_Plain, gc=False, omit_defaults=True):
+    """The same of an event that may stand for others."""
+
     weight: int = 1
 
 
@@ -38,27 +43,23 @@ def document(summary: Mapping[str, TypeStats], events: Iterable[RawEvent]) -> by
     What JSON has no word for is shown as text; an event whose metadata cannot be shown at all keeps its
     other fields.
     """
-    exported = [
-        _Exported(
-            timestamp,
-            utc_iso(timestamp),
-            type_,
-            direction,
-            script,
-            function,
-            size,
-            ms,
-            error,
-            (unpacked(more) if isinstance(more, tuple) else more) or {},
-            weight,
-        )
-        for timestamp, type_, direction, script, function, size, ms, error, more, weight in events
-    ]
+    exported = _exported(list(events))
     try:
         return _ENCODER.encode({"summary": summary, "recent_events": exported})
     except Exception:  # noqa: BLE001 metadata is foreign: its __str__ may raise anything
         named = {_text(name): stats for name, stats in summary.items()}
         return _ENCODER.encode({"summary": named, "recent_events": [_encodable(one) for one in exported]})
+
+
+def _exported(events: Sequence[RawEvent]) -> list[_Plain]:
+    """Column by column, which costs a third less than event by event."""
+    if not events:
+        return []
+    timestamps, *columns, metadata, weights = zip(*events, strict=True)
+    shown = [more if type(more) is dict else unpacked(more) or {} for more in metadata]
+    if weights.count(1) == len(weights):
+        return list(map(_Plain, timestamps, utc_isos(timestamps), *columns, shown))
+    return list(map(_Exported, timestamps, utc_isos(timestamps), *columns, shown, weights))
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -88,7 +89,7 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
-def _encodable(event: _Exported) -> msgspec.Raw:
+def _encodable(event: _Plain) -> msgspec.Raw:
     try:
         return msgspec.Raw(_ENCODER.encode(event))
     except Exception as error:  # noqa: BLE001 as above

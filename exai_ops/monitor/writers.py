@@ -149,7 +149,10 @@ class Sqlite:
         self._connection.execute(
             f"CREATE TABLE summary (connection_type TEXT PRIMARY KEY, {', '.join(names)})"
         )
-        rows = [(name, *(getattr(stats, key) for key in names)) for name, stats in summary.items()]
+        rows = [
+            tuple(map(kept.storable, (name, *(getattr(stats, key) for key in names))))
+            for name, stats in summary.items()
+        ]
         marks = ", ".join("?" * (1 + len(names)))
         self._connection.executemany(f"INSERT INTO summary VALUES ({marks})", rows)  # noqa: S608
         self._connection.execute("COMMIT")

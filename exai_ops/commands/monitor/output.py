@@ -24,11 +24,15 @@ _FORMATS: Final = ", ".join(writers.FORMATS)
 class Destination:
     """What was asked for: a file (None for stdout), a format, ``gz`` or ``zst`` or None.
 
+    Attributes:
+        words: Where it goes, for a message.
+
     Raises UsageError for what does not go together.
     """
 
     def __init__(self, output: Path | None, format_: str | None, compression: str | None) -> None:
         self.path = None if output is None or str(output) == "-" else output
+        self.words = "stdout" if self.path is None else str(self.path)
         named, ending = (None, None) if self.path is None else writers.of_name(self.path.name)
         self.format = format_ or named or "json"
         self.compression = ending if compression is None else compression
@@ -41,11 +45,6 @@ class Destination:
             raise UsageError(f"--format: sqlite cannot be written to {what}", hint="--output events.sqlite3")
         if self.path is not None:
             self.path = _checked(self.path, self.format)
-
-    @property
-    def words(self) -> str:
-        """Where it goes, for a message."""
-        return "stdout" if self.path is None else str(self.path)
 
 
 def _checked(path: Path, format_: str) -> Path:
@@ -109,7 +108,7 @@ class Output:
                 raise  # the edge of the process tells of stdout
             said = getattr(error, "strerror", None) or str(error)
             kept = "; the file is as it was" if self._to.path.exists() else "; no file was made"
-            raise ExaiError(f"{self._to.path} cannot be written: {said}{kept}") from error
+            raise ExaiError(f"{self._to.words} cannot be written: {said}{kept}") from error
 
     def _opened(self, stack: contextlib.ExitStack) -> writers.Writer:
         path, folder = self._to.path, None

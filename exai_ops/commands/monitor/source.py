@@ -10,11 +10,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-import msgspec
-
 from exai_ops.client.connection import NotReachable
 from exai_ops.commands.monitor.feed import Feed, FeedFrame, Lost, RawEvents
-from exai_ops.commands.monitor.lines import Exported, words
+from exai_ops.commands.monitor.lines import Exported, exported, words
 from exai_ops.errors import CouldNotLook, StorageError
 from exai_ops.monitor import kept
 from exai_ops.monitor.events import Event
@@ -115,13 +113,12 @@ async def read_daemon(target: Target, wanted: Wanted, take: Take) -> Origin:
         state_every_s=1.0 if wanted.state else 0.0,
     )
     origin = Origin(live=True, words=f"the daemon at {target.url}")
-    decode = msgspec.json.Decoder(Exported).decode
     left = {kind for kind, asked in ((RawEvents, wanted.events), (State, wanted.state)) if asked}
     async with aclosing(Feed(target, subscribe).frames()) as frames:
         while left:
             frame = await _within(SILENT_S, anext(frames), target)
             if isinstance(frame, RawEvents) and frame.events:
-                events = [_event(decode(raw)) for raw in frame.events]
+                events = [_event(exported(raw)) for raw in frame.events]
                 take([event for event in events if event.timestamp < wanted.until_s])
             elif isinstance(frame, State):
                 origin.state = frame

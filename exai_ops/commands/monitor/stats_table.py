@@ -183,7 +183,7 @@ def _table(
     for name in _DISPENSABLE:
         if min(longest, WHOLE_NAME) + sum(widths.values()) > width:
             widths.pop(name, None)
-    room = max(LEAST_NAME, min(longest, width - sum(widths.values())))
+    room = min(longest, max(LEAST_NAME, width - sum(widths.values())))
     yield _paint("2", title, colour=colour)
     yield " " * room + "".join(name.rjust(width_) for name, width_ in widths.items())
     for n, row in enumerate(rows):

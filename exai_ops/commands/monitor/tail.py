@@ -102,15 +102,21 @@ def tail(
         code = 130
         if sys.stderr.isatty():
             sys.stderr.write("\n")  # after the terminal's ^C
-    finally:
-        if run.feed.found or tally.events:
-            for line in tally.lines(time.monotonic() - began):
-                sys.stderr.write(line + "\n")
+    except CouldNotLook:
+        _sum_up(run, tally, began)
+        raise
+    _sum_up(run, tally, began)
     if code == 0 and not run.feed.found:
         raise TimeRanOut(f"no daemon at {target.url} within {for_s:g} s")
     if code == 0 and not run.feed.connected:
         raise CouldNotLook(f"the daemon at {target.url} was lost and has not come back")
     return code
+
+
+def _sum_up(run: _Run, tally: Tally, began: float) -> None:
+    if run.feed.found or tally.events:
+        for line in tally.lines(time.monotonic() - began):
+            sys.stderr.write(line + "\n")
 
 
 class _Run:
@@ -232,13 +238,11 @@ async def _show(feed: Feed, lines: Lines, tally: Tally) -> None:
 
 
 def _show_events(events: Sequence[Raw], lines: Lines, tally: Tally) -> None:
-    import msgspec
-
-    from exai_ops.commands.monitor.lines import Exported
+    from exai_ops.commands.monitor.lines import exported
 
     said = []
     for raw in events:
-        event = msgspec.json.decode(raw, type=Exported)
+        event = exported(raw)
         tally.event(event)
         said.append(lines.event(event, raw))
     sys.stdout.write("".join(said))
