@@ -140,20 +140,19 @@ class Cube:
         self._waiting: list[tuple[Ints, Ints, Ints]] = []
         self._waiting_cells = 0
 
-    def add(self, lines: Sequence[Line], source: int = 0) -> list[int]:
-        """Count a batch in the order of its source; the indexes of those lines that cannot be counted."""
+    def add(self, lines: Sequence[Line], source: int = 0) -> int:
+        """Count a batch, in the order of its source; how many lines hold numbers that cannot be counted."""
         if not lines:
-            return []
-        columns = list(zip(*map(msgspec.structs.astuple, lines), strict=True))
-        batch = _Batch(lines, columns, self.ids)
-        if batch.refused:
+            return 0
+        batch = _Batch(lines, self.ids)
+        if not batch.whole:
             kept = [line for line, good in zip(lines, batch.good.tolist(), strict=True) if good]
             self.add(kept, source)
-            return batch.refused
+            return len(lines) - len(kept)
         self._follow(batch.times, source)
         self._count(batch)
         self.events += len(lines)
-        return []
+        return 0
 
     def _follow(self, times: Floats, source: int) -> None:
         """See where time goes back within a source."""

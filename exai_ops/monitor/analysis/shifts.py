@@ -69,7 +69,7 @@ def windows(cells: Cells, percent: float, least: int) -> Windows:
     if held and len(cuts) > 1:
         cuts.pop()
     found = []
-    for begin, end in zip(cuts, [*cuts[1:], len(bins)], strict=True):
+    for begin, end in zip(cuts, [*cuts[1:], len(bins)][: len(cuts)], strict=True):
         level = Spread.of(buckets[begin:end], counts[begin:end]).percentile(percent) or 0.0
         found.append((int(bins[begin]), level, int(counts[begin:end].sum())))
     begins = np.array([one[0] for one in found], np.int64)

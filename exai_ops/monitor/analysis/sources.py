@@ -399,9 +399,7 @@ def _of_rows(path: Path, skipped: Skipped, wanted: Test | None) -> Iterator[list
         raise _Broken(f"as SQLite: {error}") from error
 
 
-def _rows(
-    rows: Iterable[tuple[Any, ...]], name: str, skipped: Skipped, wanted: Test | None
-) -> list[Line]:
+def _rows(rows: Iterable[tuple[Any, ...]], name: str, skipped: Skipped, wanted: Test | None) -> list[Line]:
     found: list[Line] = []
     for row in rows:
         try:

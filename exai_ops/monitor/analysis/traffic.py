@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from exai_ops.monitor.analysis.cube import (
-    AFTER,
     BIN_AT,
     BINS_PER_S,
     COARSE,
@@ -21,6 +20,7 @@ from exai_ops.monitor.analysis.cube import (
     PERMIT,
     QUEUE,
     SERIES_AT,
+    THROTTLE,
     Bools,
     Cube,
     Example,
@@ -29,7 +29,7 @@ from exai_ops.monitor.analysis.cube import (
     SeriesKey,
 )
 
-HISTOGRAMS: Final = (MS, PERMIT, QUEUE, LIFE, AFTER)
+HISTOGRAMS: Final = (MS, PERMIT, QUEUE, LIFE)
 
 
 class Window(NamedTuple):
