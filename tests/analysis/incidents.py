@@ -75,7 +75,9 @@ def timer(source: Source, share: float) -> list[Event]:
     """So many of 40 connections end at 45 s."""
     for at in source.rng.uniform(0, 3500, 40).tolist():
         same = source.rng.random() < share
-        source.connection(at, 45.0 + source.rng.normal(0, 0.3) if same else float(source.rng.exponential(300)))
+        source.connection(
+            at, 45.0 + source.rng.normal(0, 0.3) if same else float(source.rng.exponential(300))
+        )
     return source.quiet().events
 
 

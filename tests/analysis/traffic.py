@@ -74,9 +74,7 @@ class Source:
     def add(self, at: float, type_: str, way: str, function: str, **more: Any) -> None:
         """One event, ``at`` seconds after the beginning."""
         metadata = more.pop("metadata", None)
-        self.events.append(
-            Event(BEGIN + at, type_, way, "made.py", function, metadata=metadata, **more)
-        )
+        self.events.append(Event(BEGIN + at, type_, way, "made.py", function, metadata=metadata, **more))
 
     def quiet(self) -> Source:
         """Make the calls and the connections."""
@@ -132,7 +130,13 @@ class Source:
                 break
         whole_ms = 1000 * (done - began)
         self.add(
-            done, "websocket", "send", "chat", data_size_bytes=4000, response_time_ms=whole_ms, metadata=origin | told
+            done,
+            "websocket",
+            "send",
+            "chat",
+            data_size_bytes=4000,
+            response_time_ms=whole_ms,
+            metadata=origin | told,
         )
 
 

@@ -7,7 +7,6 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -173,29 +172,48 @@ def _test(wanted: Any, since_s: float | None, until_s: float | None) -> tuple[Te
 
 
 def _read(files: Sequence[str], test: Test | None, engine: str) -> tuple[Cube, Skipped, bool]:
+    from exai_ops.commands.monitor.analyze_progress import bar
     from exai_ops.monitor.analysis.reading import read
-    from exai_ops.monitor.analysis.sources import Progress
+    from exai_ops.monitor.analysis.sources import Progress, Skipped
 
     if files.count("-") > 1:
         raise UsageError("-: stdin can be read once")
-    total = 0
-    for name in files:
-        if name != "-":
-            path = Path(name)
-            if path.is_dir():
-                raise UsageError(f"{name}: is a folder", hint="name the files in it")
-            if not path.exists():
-                raise CouldNotLook(f"{name}: there is no such file")
-            total += path.stat().st_size
-    with _bar(total if "-" not in files else 0) as told:
+    paths = _paths(files)
+    counted = _by_duckdb(paths, engine, plain=test is None and "-" not in files)
+    if counted is not None:
+        return counted, Skipped(), False
+    total = 0 if "-" in files else sum(path.stat().st_size for path in paths)
+    with bar(total) as told:
         cube, skipped = read(files, sys.stdin.buffer, test, Progress(told))
     return cube, skipped, True
 
 
-def _bar(total: int) -> AbstractContextManager[Callable[[int], None] | None]:
-    from exai_ops.commands.monitor.analyze_progress import bar
+def _paths(files: Sequence[str]) -> list[Path]:
+    paths = [Path(name) for name in files if name != "-"]
+    for path in paths:
+        if path.is_dir():
+            raise UsageError(f"{path}: is a folder", hint="name the files in it")
+        if not path.exists():
+            raise CouldNotLook(f"{path}: there is no such file")
+    return paths
 
-    return bar(total)
+
+def _by_duckdb(paths: Sequence[Path], engine: str, *, plain: bool) -> Cube | None:
+    """What DuckDB has counted, None where Python has to. Raises UsageError where it was asked for and cannot."""
+    from exai_ops.monitor.analysis import duck
+
+    if engine == "python":
+        return None
+    fits = plain and (engine == "duckdb" or sum(path.stat().st_size for path in paths) >= duck.LARGE_BYTES)
+    if not fits or not duck.suits(paths):
+        if engine == "duckdb":
+            what = "--engine duckdb: reads whole NDJSON files, without a filter, where the package duckdb is installed"
+            raise UsageError(what, hint="--engine auto takes it where it can")
+        return None
+    counted = duck.count(paths)
+    if counted is None:
+        sys.stderr.write("exai: some lines are no events, so Python reads anew to say which\n")
+    return counted
 
 
 def _nothing(skipped: Skipped, *, filtered: bool) -> CouldNotLook:

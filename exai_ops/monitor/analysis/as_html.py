@@ -98,7 +98,9 @@ def _curves(summary: Summary, view: View) -> Iterator[str]:
         curves.append(("errors", summary.errors_over_time, "bad", number(max(summary.errors_over_time))))
     levels = [value for value in summary.p95_over_time if value is not None]
     if levels:
-        curves.append(("95th percentile of response times", summary.p95_over_time, "bar", length(max(levels))))
+        curves.append(
+            ("95th percentile of response times", summary.p95_over_time, "bar", length(max(levels)))
+        )
     for name, values, kind, most in curves:
         yield f"<figure>{_bars(values, kind, 600, 80)}<figcaption>{name}, at most {most}; {ends}</figcaption></figure>"
 
@@ -132,7 +134,14 @@ def _histogram(summary: Summary) -> Iterator[str]:
 
 def _table(summary: Summary) -> Iterator[str]:
     yield f"<h2>By {escape(', '.join(summary.by))}</h2>"
-    heads = ["events", "errors", "rate limits", "bytes", "mean", *(f"p{value:g}" for value in summary.percents)]
+    heads = [
+        "events",
+        "errors",
+        "rate limits",
+        "bytes",
+        "mean",
+        *(f"p{value:g}" for value in summary.percents),
+    ]
     names = "".join(f'<th class="name">{name}</th>' for name in summary.by)
     others = "".join(f"<th>{head}</th>" for head in [*heads, "over time"])
     yield f'<div class="wide"><table><thead><tr>{names}{others}</tr></thead><tbody>'

@@ -195,6 +195,11 @@ class Cube:
                 row = int(rows[index])
                 self.examples[prefix] = (bucket, _example(batch.lines[row], self.events + row))
 
+    def take(self, keys: Ints, counts: Ints, weights: Ints) -> None:
+        """Cells that were counted elsewhere, in this cube's width of bins; a key may come several times."""
+        self._waiting.append((keys, counts, weights))
+        self._waiting_cells += len(keys)
+
     def settle(self) -> None:
         """Merge what waits, and make time coarser until all limits hold."""
         if self._waiting:
