@@ -83,13 +83,13 @@ WITH read AS (
            AND function IS NOT NULL AND direction IS NOT NULL AND coalesce(data_size_bytes, 0) BETWEEN 0 AND {1 << 53}
            AND coalesce(response_time_ms, 0) BETWEEN 0 AND {MAX_MS} AND coalesce(weight, 1) BETWEEN 1 AND {MAX_WEIGHT}
          THEN 0 ELSE 1 END AS refused,
-    timestamp AS at, coalesce(weight, 1) AS weight, coalesce(data_size_bytes, 0) * coalesce(weight, 1) AS bytes,
+    timestamp AS moment, coalesce(weight, 1) AS weight, coalesce(data_size_bytes, 0) * coalesce(weight, 1) AS bytes,
     coalesce(response_time_ms, 0) * coalesce(weight, 1) AS took, metadata.request AS request, error
   FROM read_json($files, columns = {{{", ".join(f"{k}: '{v}'" for k, v in _COLUMNS.items())}}},
     format = 'newline_delimited', ignore_errors = true, maximum_object_size = 16777216))
 SELECT bin, type, name, way, ms, bad, again, advised, permit, queue, life,
   grouping(ms, permit, queue, life) AS which, count(*) AS n, CAST(sum(weight) AS BIGINT) AS weights,
-  sum(bytes) AS bytes, sum(took) AS took, min(at) AS first, max(at) AS last, sum(refused) AS refused,
+  sum(bytes) AS bytes, sum(took) AS took, min(moment) AS first, max(moment) AS last, sum(refused) AS refused,
   sum(CASE WHEN weight <> 1 THEN 1 ELSE 0 END) AS sampled, any_value(request) AS request, any_value(error) AS error
 FROM read
 GROUP BY GROUPING SETS ((bin, type, name, way, ms, bad, again, advised),
@@ -120,7 +120,7 @@ def count(paths: Sequence[Path]) -> Cube | None:
         try:
             given = {"files": [str(path) for path in paths], "shift": shift}
             found: dict[str, Any] = connection.execute(_QUERY, given).fetchnumpy()
-        except duckdb.Error:
+        except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.IOException):
             return None
     if not len(found["n"]) or int(np.nansum(found["refused"])):
         return None
