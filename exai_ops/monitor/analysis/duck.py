@@ -23,6 +23,7 @@ from exai_ops.monitor.analysis.cube import (
     KIND_AT,
     LIFE,
     MAX_BINS,
+    MAX_SPAN,
     MS,
     OFFSET,
     PERMIT,
@@ -40,6 +41,7 @@ from exai_ops.monitor.histogram import SMALLEST
 
 LARGE_BYTES: Final = 500_000_000
 """From here on it is chosen by itself."""
+_MANY_BYTES: Final = 50_000_000
 _ENDS: Final = 65_536
 
 _COLUMNS: Final = {
@@ -113,7 +115,9 @@ def count(paths: Sequence[Path]) -> Cube | None:
 
     ends = [end for path in paths for end in _times(path) or ()]
     bins = (max(ends) - min(ends)) * BINS_PER_S
-    shift = max(0, math.ceil(math.log2(bins / MAX_BINS))) if bins > 0 else 0
+    # The finest that may be right, which costs too many groups only where there are many events.
+    most = MAX_BINS if sum(path.stat().st_size for path in paths) > _MANY_BYTES else MAX_SPAN
+    shift = max(0, math.ceil(math.log2(bins / most))) if bins > 0 else 0
     with duckdb.connect(":memory:") as connection:
         connection.execute("SET preserve_insertion_order = false")
         connection.execute("SET enable_progress_bar = false")

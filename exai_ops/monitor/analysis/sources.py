@@ -26,8 +26,8 @@ from exai_ops.monitor.kept import COLUMNS
 CHUNK_BYTES: Final = 1 << 20
 LONGEST_LINE: Final = 16 << 20
 BATCH: Final = 4096
+_ZSTD_BYTES: Final = 1024
 _SQLITE: Final = b"SQLite format 3\x00"
-_BEGINNING: Final = 4096
 _EXPORT: Final = re.compile(r'"recent_events"\s*:\s*\[')
 
 Test: TypeAlias = Callable[[Event], bool]
@@ -129,11 +129,9 @@ def _of_stream(
     raw: IO[bytes], name: str, skipped: Skipped, wanted: Test | None, progress: Progress
 ) -> Iterator[list[Line]]:
     stream = io.BufferedReader(_Told(raw, progress), CHUNK_BYTES)
-    plain = _decompressed(stream)
-    chunks = _chunks(plain)
+    zstd = stream.peek(4)[:4] == b"\x28\xb5\x2f\xfd"
+    chunks = _joined(_of_zstd(stream) if zstd else _chunks(_decompressed(stream)))
     first = next(chunks, b"")
-    while len(first) < _BEGINNING and (more := next(chunks, b"")):
-        first += more
     whole = _chain(first, chunks)
     match _kind(first):
         case "ndjson":
@@ -153,6 +151,23 @@ def _chain(first: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
+def _joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Pieces as chunks, for a batch has its price; what came before a file breaks off is not lost."""
+    held: list[bytes] = []
+    size = 0
+    try:
+        for piece in pieces:
+            held.append(piece)
+            size += len(piece)
+            if size >= CHUNK_BYTES // 2:
+                yield b"".join(held)
+                held, size = [], 0
+    except _Broken:
+        yield b"".join(held)
+        raise
+    yield b"".join(held)
+
+
 def _decompressed(stream: io.BufferedReader) -> IO[bytes]:
     import bz2
     import gzip
@@ -165,13 +180,6 @@ def _decompressed(stream: io.BufferedReader) -> IO[bytes]:
         return bz2.BZ2File(stream)
     if head.startswith(b"\xfd7zXZ\x00"):
         return lzma.LZMAFile(stream)
-    if head.startswith(b"\x28\xb5\x2f\xfd"):
-        import zstandard
-
-        reader: IO[bytes] = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(
-            stream, read_across_frames=True
-        )
-        return reader
     return stream
 
 
@@ -180,14 +188,31 @@ def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
     import lzma
     import zlib
 
-    from zstandard import ZstdError
-
     read = getattr(stream, "read1", stream.read)
     try:
         while data := read(CHUNK_BYTES):
             yield data
-    except (EOFError, OSError, zlib.error, lzma.LZMAError, ZstdError) as error:
+    except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         raise _Broken(f"it breaks off: {str(error)[:100]}") from error
+
+
+def _of_zstd(stream: IO[bytes]) -> Iterator[bytes]:
+    """Frames one after another; a little at a time, for a block of 4 bytes may be 128 KiB."""
+    import zstandard
+
+    whole = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+    frame = None
+    try:
+        while data := stream.read(_ZSTD_BYTES):
+            while data:
+                frame = frame or whole.decompressobj()
+                yield frame.decompress(data)
+                data = frame.unused_data
+                frame = None if frame.eof else frame
+    except (OSError, zstandard.ZstdError) as error:
+        raise _Broken(f"it breaks off: {str(error)[:100]}") from error
+    if frame is not None:
+        raise _Broken("it breaks off within a zstd frame")
 
 
 def _kind(first: bytes) -> str:
