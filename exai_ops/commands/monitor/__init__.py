@@ -13,4 +13,5 @@ MONITOR_COMMANDS: Final[Mapping[str, Entry]] = {
     "stats": Entry(f"{_HERE}.stats", "stats", "Totals, rates and percentiles."),
     "trace": Entry(f"{_HERE}.trace", "trace", "Show where one call's time went."),
     "export": Entry(f"{_HERE}.export", "export", "Write events to a file."),
+    "analyze": Entry(f"{_HERE}.analyze", "analyze", "Say what went wrong in recorded traffic."),
 }
