@@ -24,11 +24,11 @@ SEQUENCE_S: Final = 0.05
 class Screen:
     """The other screen of the terminal, without cursor, line wrap and echo; a context.
 
-    It is put back on every way out: by exception (Ctrl-C is KeyboardInterrupt), by SIGTERM, SIGHUP, SIGQUIT, of
-    which the process then dies as it would have, and while Ctrl-Z stops it. Only for the main thread.
+    It is put back on every way out: by exception (Ctrl-C is KeyboardInterrupt), by SIGTERM, SIGHUP and
+    SIGQUIT, of which the process dies as it would have, and while Ctrl-Z stops it. Only for the main thread.
 
     Attributes:
-        keyboard, woken: Readable once keys were typed, and once the size has changed or the process goes on.
+        keyboard, woken: Readable once keys were typed, and once a signal came: the size has changed, say.
     """
 
     def __init__(self) -> None:
@@ -44,11 +44,13 @@ class Screen:
         self.woken, self._waker = os.pipe()
         for number in (self.woken, self._waker):
             os.set_blocking(number, False)
+        # A signal just before select would not end it; what the interpreter writes here at once does.
+        self._woke = signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         sys.stdout.flush()
         for number in _ENDING:
             self._handle(number, self._end)
         self._handle(signal.SIGTSTP, self._stop)
-        self._handle(signal.SIGWINCH, self._wake)
+        self._handle(signal.SIGWINCH, lambda *_: None)  # with a handler it wakes
         try:
             self._enter()
         except BaseException:
@@ -62,6 +64,7 @@ class Screen:
         self._leave()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
+        signal.set_wakeup_fd(self._woke)
         os.close(self.woken)
         os.close(self._waker)
 
@@ -147,13 +150,6 @@ class Screen:
         signal.raise_signal(number)
         signal.signal(number, self._stop)
         self._enter()
-        self._wake(number, None)
-
-    def _wake(self, _number: int, _frame: FrameType | None) -> None:
-        try:
-            os.write(self._waker, b"\0")
-        except BlockingIOError:  # woken often enough
-            return
 
 
 def _readable(numbers: list[int], seconds: float) -> list[int]:
