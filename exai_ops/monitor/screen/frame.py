@@ -63,7 +63,7 @@ def draw(
     else:
         table_head, lines = table(now, view, history, columns)
         wanted = 10_000 if rows is None else rows - 2
-        above = _above(now, view, history, note, columns, wanted, len(lines))
+        above = _above(now, view, history, note, columns=columns, left=wanted, rows=len(lines))
         if rows is not None and rows - 2 - len(above) < 2:
             found = _page([head, *above], None, [], view, rows)
         else:
@@ -81,7 +81,7 @@ def draw(
 def _page(
     above: list[Line], head: Line | None, lines: list[Line], view: View, rows: int | None
 ) -> tuple[list[Line], int, int, int]:
-    """What is above, and the rows of the table that are scrolled to; how many fit, of how many, from which."""
+    """What is above, and the rows scrolled to; how many fit, of how many, from which."""
     fixed = above if head is None else [*above, head]
     page = len(lines) if rows is None else max(0, min(len(lines), rows - 1 - len(fixed)))
     top = 0 if rows is None else max(0, min(view.top, len(lines) - page))
@@ -89,7 +89,7 @@ def _page(
 
 
 def _above(
-    now: Now, view: View, history: History, note: Line | None, columns: int, left: int, rows: int
+    now: Now, view: View, history: History, note: Line | None, *, columns: int, left: int, rows: int
 ) -> list[Line]:
     """The parts above the table in ``left`` lines: what matters most first, some for the table, then more."""
     parts = _Parts()

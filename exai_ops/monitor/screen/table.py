@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from exai_ops.monitor.screen.state import Holder, History, Now
+from exai_ops.monitor.screen.state import History, Holder, Now
 from exai_ops.monitor.screen.text import Line, Style, age, cell, clean, count, milliseconds, rate, size, spark
 from exai_ops.monitor.screen.view import Sort, View
 from exai_ops.monitor.wire import Rates, SessionState
