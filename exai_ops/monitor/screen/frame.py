@@ -108,7 +108,7 @@ def _above(
     give("alerts", _most(firing, ALERTS), min(few, 2))
     give("load", [panels.load(now, history, columns)], min(few, 3))
     give("permits", panels.permits(now, columns), few)
-    give("counters", [panels.counters(now)], few)
+    give("counters", [panels.counters(now, columns)], few)
     if view.table != "holders" and now.permits.holders:
         head, lines = holders(now.permits.holders, columns)
         most = HOLDERS if left < rows + 12 else 10

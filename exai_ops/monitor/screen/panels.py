@@ -102,31 +102,43 @@ def load(now: Now, history: History, columns: int) -> Line:
     here = sum(one.connected for one in state.sessions)
     lag = state.lag
     slow: Style = "red" if (lag.max_60s_ms or 0) > 500 else ""
+    roomy = columns >= 100
+    crowded = roomy or permits.waiting > 0.8 * permits.queue_limit
+    queue = f"queue {permits.waiting}" + (f"/{permits.queue_limit}" if crowded else "")
     line: Line = [
         (f"in flight {held}  ", "bold"),
-        (f"queue {permits.waiting}/{permits.queue_limit}", "yellow" if permits.waiting else ""),
-        (f"  sessions {here}/{len(state.sessions)}  ", ""),
-        (f"lag {milliseconds(lag.last_ms)}, worst {milliseconds(lag.max_60s_ms)}", slow),
+        (queue, "yellow" if permits.waiting else ""),
+        (
+            f"  sessions {here}"
+            + (f" + {len(state.sessions) - here} gone" if here < len(state.sessions) else ""),
+            "",
+        ),
+        (f"  lag {milliseconds(lag.last_ms)} max {milliseconds(lag.max_60s_ms)}", slow),
     ]
     slowest = now.slowest()
     if slowest is None:
         return line
-    line.append((f"  p95 {slowest[0]} {milliseconds(slowest[1])} ", ""))
+    line.append((f"  p95 {milliseconds(slowest[1])} {slowest[0] + ' ' if roomy else ''}", ""))
     points = history.p95_ms()
     left = columns - sum(width(text) for text, _ in line)
     return [*line, (spark(points, min(60, left)), "cyan")] if len(points) > 1 else line
 
 
-def counters(now: Now) -> Line:
+def counters(now: Now, columns: int) -> Line:
     """What was recorded, kept and lost."""
     state = now.state
     stored = "none" if state.stored_bytes is None else size(state.stored_bytes)
     bad: Style = "yellow" if state.dropped or state.malformed else ""
-    return [
-        (f"stored {stored}  sampled out {count(state.sampled_out)}  ", ""),
-        (f"dropped {count(state.dropped)}  malformed {count(state.malformed)}", bad),
-        (f"  tails {state.tails}  connections {state.connections}  events {count(state.sequence)}", ""),
+    parts: Line = [
+        (f"stored {stored}  sampled out {count(state.sampled_out)}", ""),
+        (f"  dropped {count(state.dropped)}  malformed {count(state.malformed)}", bad),
+        (f"  tails {state.tails}", ""),
+        (f"  connections {state.connections}", ""),
+        (f"  events {count(state.sequence)}", ""),
     ]
+    while len(parts) > 2 and sum(width(text) for text, _ in parts) > columns:  # no half of a number
+        parts.pop()
+    return parts
 
 
 def alerts(now: Now) -> list[Line]:
@@ -135,7 +147,7 @@ def alerts(now: Now) -> list[Line]:
     return [
         [
             (f"ALERT {one.message}", "red"),
-            (f"  for {age(now.state.time - one.since)}, {one.rule}, runbook {one.runbook}", ""),
+            (f"  for {age(now.state.time - one.since)}, runbook {one.runbook.rpartition('#')[2]}", ""),
         ]
         for one in firing
     ]
@@ -175,10 +187,11 @@ def _breaker(one: Provider, now: Now) -> Line:
     words = {"open": "breaker OPEN", "half_open": "breaker HALF OPEN"}
     style: Style = {"open": "red", "half_open": "yellow"}.get(one.breaker, "")  # type: ignore[assignment]
     line: Line = [(words.get(one.breaker, f"breaker {one.breaker}"), style)]
-    if one.last_ok_at is not None:
-        line.append((f", ok {age(now.state.time - one.last_ok_at)} ago", ""))
     if one.consecutive_failures:
         noun = "failure" if one.consecutive_failures == 1 else "failures"
         line.append((f", {one.consecutive_failures} {noun}", "yellow"))
-        line.append((f": {one.last_error}" if one.last_error else "", ""))
+    if one.last_ok_at is not None:
+        line.append((f", ok {age(now.state.time - one.last_ok_at)} ago", ""))
+    if one.consecutive_failures and one.last_error:
+        line.append((f": {one.last_error}", ""))
     return line

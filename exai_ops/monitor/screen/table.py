@@ -53,17 +53,17 @@ class Column:
 
 
 _COLUMNS: Final[Sequence[Column]] = (
-    Column("EV/S", 7, 1, lambda row, _: rate(row.rates.events_1s), "rate"),
-    Column("10S", 6, 6, lambda row, _: rate(row.rates.events_10s)),
-    Column("60S", 6, 7, lambda row, _: rate(row.rates.events_60s)),
+    Column("EV/S", 6, 1, lambda row, _: rate(row.rates.events_1s), "rate"),
+    Column("10S", 5, 6, lambda row, _: rate(row.rates.events_10s)),
+    Column("60S", 5, 7, lambda row, _: rate(row.rates.events_60s)),
     Column("EVENTS", 8, 10, lambda row, _: count(row.events), "events"),
-    Column("ERR/S", 6, 4, lambda row, _: rate(row.rates.errors_1s)),
-    Column("10S", 6, 11, lambda row, _: rate(row.rates.errors_10s)),
-    Column("60S", 6, 8, lambda row, _: rate(row.rates.errors_60s)),
-    Column("ERRORS", 8, 2, lambda row, _: count(row.errors), "errors"),
-    Column("P50", 8, 9, lambda row, _: milliseconds(row.p50_ms), "p50"),
-    Column("P95", 8, 3, lambda row, _: milliseconds(row.p95_ms), "p95"),
-    Column("P99", 8, 5, lambda row, _: milliseconds(row.p99_ms), "p99"),
+    Column("ERR/S", 5, 4, lambda row, _: rate(row.rates.errors_1s)),
+    Column("10S", 5, 11, lambda row, _: rate(row.rates.errors_10s)),
+    Column("60S", 5, 8, lambda row, _: rate(row.rates.errors_60s)),
+    Column("ERRORS", 7, 2, lambda row, _: count(row.errors), "errors"),
+    Column("P50", 7, 9, lambda row, _: milliseconds(row.p50_ms), "p50"),
+    Column("P95", 7, 3, lambda row, _: milliseconds(row.p95_ms), "p95"),
+    Column("P99", 7, 5, lambda row, _: milliseconds(row.p99_ms), "p99"),
     Column("OPEN", 5, 14, lambda row, _: "-" if row.connections is None else count(row.connections),
            only_types=True),
     Column("BYTES", 9, 12, lambda row, _: size(row.sent_bytes + row.received_bytes), "bytes"),
@@ -144,7 +144,7 @@ def _fitting(rows: Sequence[T], view: View, text: Callable[[T], str]) -> list[T]
 
 def _chosen(view: View, columns: int) -> tuple[int, list[Column]]:
     """The width of the name, and the columns that fit beside it: first that which is sorted by."""
-    least = NAME_LEAST if columns < 60 else 12 if view.table == "types" else min(34, columns // 3)
+    least = NAME_LEAST if columns < 60 else 11 if view.table == "types" else min(34, columns // 3)
     left = columns - least
     usable = [one for one in _COLUMNS if view.table == "types" or not one.only_types]
     kept: list[Column] = []
@@ -192,7 +192,7 @@ def holders(rows: Sequence[Holder], columns: int) -> tuple[Line, list[Line]]:
     lines: list[Line] = []
     for one in rows:
         text = f"{age(one.age_s):>7} {cell(one.tool, tool)} {cell(one.provider or '-', 8)} "
-        text += f"{cell(one.session, 8)} "
+        text += f"{cell(one.session[:8], 8)} "
         where = clean(one.site)
         if one.leak:
             lines.append([(f"{text}LEAKED: {clean(one.leak)}  {where}", "red")])
@@ -207,14 +207,10 @@ def _holder_text(one: Holder) -> str:
 
 def _sessions(rows: Sequence[SessionState], columns: int) -> tuple[Line, list[Line]]:
     head = f"{'SESSION':<10} {'CLIENT':<8} {'AT WORK':>7} {'QUEUED':>7} {'IDLE':>8}"
-    lines: list[Line] = [
-        [
-            (
-                f"{cell(one.id, 10)} {'here' if one.connected else 'gone':<8} {count(one.inflight):>7} "
-                f"{count(one.queued):>7} {'-' if one.idle_s is None else age(one.idle_s):>8}",
-                "" if one.connected else "dim",
-            )
-        ]
-        for one in rows
-    ]
-    return [(cell(head, columns), "head")], lines
+    return [(cell(head, columns), "head")], [_session(one) for one in rows]
+
+
+def _session(one: SessionState) -> Line:
+    idle = "-" if one.idle_s is None else age(one.idle_s)
+    text = f"{cell(one.id, 10)} {'here' if one.connected else 'gone':<8} {count(one.inflight):>7}"
+    return [(f"{text} {count(one.queued):>7} {idle:>8}", "" if one.connected else "dim")]

@@ -128,19 +128,20 @@ def milliseconds(ms: float | None) -> str:
         return "-"
     if ms < 999.5:
         return f"{ms:.2f}ms" if ms < 9.995 else f"{ms:.1f}ms" if ms < 99.95 else f"{ms:.0f}ms"
-    return age(ms / 1000)
+    seconds = ms / 1000
+    return age(seconds) if seconds >= 59.95 else f"{seconds:.2f}s" if seconds < 9.995 else f"{seconds:.1f}s"
 
 
 def age(seconds: float) -> str:
-    """``0.4s``, ``12.3s``, ``3m 4s``, ``2h 5m``, ``3d 4h``."""
+    """``0.4s``, ``12s``, ``3m 4s``, ``2h 5m``, ``3d 4h``."""
     seconds = max(0.0, seconds)
-    if seconds < 59.95:
-        return f"{seconds:.2f}s" if 1 <= seconds < 9.995 else f"{seconds:.1f}s"
+    if seconds < 59.5:
+        return f"{seconds:.1f}s" if seconds < 9.95 else f"{seconds:.0f}s"
     for length, unit, part, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
         if seconds >= length:
             whole = int(min(seconds, 1e15))
             return f"{whole // length}{unit} {whole % length // part}{small}"
-    return f"{seconds:.0f}s"
+    return "1m 0s"
 
 
 def _scaled(number: float) -> str:

@@ -15,13 +15,13 @@ FILTER_CHARS: Final = 200
 
 KEYS: Final = (
     ("q", "quit"),
-    ("p, space", "pause: hold what is shown, go on with the newest"),
-    ("s, >, <", "sort by the next or the last: " + ", ".join(SORTS)),
+    ("p, space", "hold what is shown; then go on with the newest"),
+    ("s, >, <", "sort by the next column, or by the one before"),
     ("r", "reverse the order"),
-    ("/", "show rows that hold all these words; Enter keeps it, Esc clears it"),
+    ("/", "only rows with all these words; Enter keeps, Esc clears"),
     ("t", "types or functions"),
     ("1 2 3 4", "types, functions, holders of permits, sessions"),
-    ("arrows, PgUp, PgDn", "scroll, where more rows are than fit; Home, End"),
+    ("arrows, PgUp, PgDn", "scroll where not all rows fit; Home, End"),
     ("h, ?", "this page"),
 )
 
