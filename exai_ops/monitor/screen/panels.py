@@ -43,9 +43,9 @@ class Link:
 
 def notice(link: Link) -> Line | None:
     """Why what is shown is not what is; None where it is."""
-    old = "" if link.age_s is None else f", shown is {age(link.age_s)} old"
+    old = "" if link.age_s is None else f", what is shown is {age(link.age_s)} old"
     if link.lost is not None:
-        line: Line = [(f"LOST{old}: {link.lost}; trying again", "red")]
+        line: Line = [(f"LOST{old}; trying again: {link.lost}", "red")]
         return [*line, (f"; paused at {link.paused}", "yellow")] if link.paused else line
     if link.paused is not None:
         return [(f"PAUSED at {link.paused}{old}; p goes on", "yellow")]
@@ -106,8 +106,8 @@ def load(now: Now, history: History, columns: int) -> Line:
     crowded = roomy or permits.waiting > 0.8 * permits.queue_limit
     queue = f"queue {permits.waiting}" + (f"/{permits.queue_limit}" if crowded else "")
     line: Line = [
-        (f"in flight {held}  ", "bold"),
-        (queue, "yellow" if permits.waiting else ""),
+        (f"in flight {held}", "bold"),
+        (f"  {queue}", "yellow" if permits.waiting else ""),
         (
             f"  sessions {here}"
             + (f" + {len(state.sessions) - here} gone" if here < len(state.sessions) else ""),
@@ -117,11 +117,11 @@ def load(now: Now, history: History, columns: int) -> Line:
     ]
     slowest = now.slowest()
     if slowest is None:
-        return line
+        return _whole(line, columns)
     line.append((f"  p95 {milliseconds(slowest[1])} {slowest[0] + ' ' if roomy else ''}", ""))
     points = history.p95_ms()
     left = columns - sum(width(text) for text, _ in line)
-    return [*line, (spark(points, min(60, left)), "cyan")] if len(points) > 1 else line
+    return _whole([*line, (spark(points, min(60, left)), "cyan")] if len(points) > 1 else line, columns)
 
 
 def counters(now: Now, columns: int) -> Line:
@@ -136,8 +136,13 @@ def counters(now: Now, columns: int) -> Line:
         (f"  connections {state.connections}", ""),
         (f"  events {count(state.sequence)}", ""),
     ]
-    while len(parts) > 2 and sum(width(text) for text, _ in parts) > columns:  # no half of a number
-        parts.pop()
+    return _whole(parts, columns)
+
+
+def _whole(parts: Line, columns: int) -> Line:
+    """As many parts as fit, from the first: a number cut in two would be another one."""
+    while len(parts) > 1 and sum(width(text) for text, _ in parts) > columns:
+        parts = parts[:-1]
     return parts
 
 

@@ -159,7 +159,7 @@ def _chosen(view: View, columns: int) -> tuple[int, list[Column]]:
 
 def _head(view: View, columns: int) -> Line:
     name, shown = _chosen(view, columns)
-    title = "TYPE" if view.table == "types" else "TYPE FUNCTION DIRECTION"
+    title = "TYPE" if view.table == "types" else "TYPE FUNCTION DIRECTION" if name > 24 else "TYPE"
     down = (view.sort != "name") != view.reverse
     text = cell(title + _mark(view.sort == "name", down=down), name)
     for one in shown:
@@ -187,12 +187,12 @@ def _line(row: Row, view: View, history: History, columns: int) -> Line:
 
 def holders(rows: Sequence[Holder], columns: int) -> tuple[Line, list[Line]]:
     """Who holds permits, in the order given."""
-    tool, site = (12, 34) if columns >= 70 else (10, 26)
-    head = f"{'AGE':>7} {'TOOL':<{tool}} {'PROVIDER':<8} {'SESSION':<8} {'WHERE':<{site}}"
+    tool, session = (12, 9) if columns >= 60 else (10, 0)
+    head = f"{'AGE':>7} {'TOOL':<{tool}} {'PROVIDER':<8} {'SESSION':<{session}.{session}}WHERE"
     lines: list[Line] = []
     for one in rows:
         text = f"{age(one.age_s):>7} {cell(one.tool, tool)} {cell(one.provider or '-', 8)} "
-        text += f"{cell(one.session[:8], 8)} "
+        text += f"{cell(one.session[:8], 8)} " if session else ""
         where = clean(one.site)
         if one.leak:
             lines.append([(f"{text}LEAKED: {clean(one.leak)}  {where}", "red")])
@@ -206,11 +206,11 @@ def _holder_text(one: Holder) -> str:
 
 
 def _sessions(rows: Sequence[SessionState], columns: int) -> tuple[Line, list[Line]]:
-    head = f"{'SESSION':<10} {'CLIENT':<8} {'AT WORK':>7} {'QUEUED':>7} {'IDLE':>8}"
+    head = f"{'SESSION':<8} {'CLIENT':<6} {'AT WORK':>7} {'QUEUED':>6} {'IDLE':>8}"
     return [(cell(head, columns), "head")], [_session(one) for one in rows]
 
 
 def _session(one: SessionState) -> Line:
     idle = "-" if one.idle_s is None else age(one.idle_s)
-    text = f"{cell(one.id, 10)} {'here' if one.connected else 'gone':<8} {count(one.inflight):>7}"
-    return [(f"{text} {count(one.queued):>7} {idle:>8}", "" if one.connected else "dim")]
+    text = f"{cell(one.id, 8)} {'here' if one.connected else 'gone':<6} {count(one.inflight):>7}"
+    return [(f"{text} {count(one.queued):>6} {idle:>8}", "" if one.connected else "dim")]

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import os
-import pty
-import select
 import signal
-import sys
-import termios
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -17,7 +12,8 @@ from hypothesis import strategies as st
 
 from exai_ops.commands.keys import Keys
 
-DEADLINE_S = 20.0
+from .terminal import Terminal
+
 PROGRAM = """
 import sys
 from exai_ops.commands.screen import Screen
@@ -101,50 +97,6 @@ def test_any_bytes_end(data: bytes) -> None:
     assert typed.feed(b"q") == ["q"]
 
 
-class Terminal:
-    """A program in a terminal of its own."""
-
-    def __init__(self, *command: str) -> None:
-        self.pid, self._file = pty.fork()
-        if not self.pid:
-            os.environ["TERM"] = "xterm"
-            os.execv(sys.executable, [sys.executable, *command])
-        self.before = termios.tcgetattr(self._file)
-        self.seen = ""
-
-    def until(self, words: str) -> None:
-        """Read until these words have been shown."""
-        deadline_s = time.monotonic() + DEADLINE_S
-        while words not in self.seen:
-            assert time.monotonic() < deadline_s, self.seen
-            if select.select([self._file], [], [], 1)[0]:
-                self.seen += os.read(self._file, 65536).decode()
-
-    def press(self, keys: bytes) -> None:
-        os.write(self._file, keys)
-
-    def resize(self, columns: int, rows: int) -> None:
-        termios.tcsetwinsize(self._file, (rows, columns))
-
-    def signal(self, number: int) -> None:
-        os.kill(self.pid, number)
-
-    def restored(self) -> bool:
-        """Whether the mode of the terminal and its screen are as they were."""
-        self.until("\x1b[?25h\x1b[0m\x1b[?1049l")
-        return bool(termios.tcgetattr(self._file) == self.before)
-
-    def code(self) -> int:
-        """Its exit code, with the terminal as it was."""
-        self.until("\x1b[?1049l")
-        status = os.waitpid(self.pid, 0)[1]
-        assert self.restored()
-        return os.waitstatus_to_exitcode(status)
-
-    def close(self) -> None:
-        os.close(self._file)
-
-
 @pytest.fixture
 def terminal() -> Iterator[Terminal]:
     one = Terminal("-c", PROGRAM)
@@ -168,7 +120,7 @@ def test_escape_alone(terminal: Terminal) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_ends_it_and_leaves_the_terminal_as_it_was(terminal: Terminal, number: int) -> None:
-    terminal.signal(number)
+    terminal.send_signal(number)
     assert terminal.code() == -number
 
 
@@ -191,7 +143,7 @@ def test_a_new_size_is_seen_at_once(terminal: Terminal) -> None:
 
 
 def test_ctrl_z_gives_the_terminal_back_and_takes_it_again(terminal: Terminal) -> None:
-    terminal.signal(signal.SIGTSTP)  # nobody would let it go on, so the kernel does not stop it
+    terminal.send_signal(signal.SIGTSTP)  # nobody would let it go on, so the kernel does not stop it
     terminal.until("\x1b[?1049l\x1b[?1049h")
     terminal.press(b"q")
     assert terminal.code() == 7
