@@ -177,11 +177,11 @@ def test_what_is_old_is_said(link: dict[str, Any], said: str | None) -> None:
 
 
 def test_before_the_first_state() -> None:
-    link = Link(url="ws://x/", lost="no daemon")
+    link = Link(url="ws://x/", lost="refused")
     lines = draw(None, View(), History(), link, str, columns=80, rows=10).lines
     assert [text.plain(line).rstrip() for line in lines[:2]] == [
-        "exai ws://x/  no daemon yet",
-        "LOST; trying again: no daemon",
+        "exai ws://x/  waiting for the daemon",
+        "LOST; trying again: refused",
     ]
 
 
@@ -392,7 +392,8 @@ def test_a_small_terminal_keeps_what_matters(rows: int) -> None:
     [
         (text.count, 0, "0"), (text.count, 9999, "9999"), (text.count, 12_345, "12.3k"),
         (text.count, 4.5e6, "4.5M"), (text.count, 999_999, "1.0M"), (text.count, 1e300, ">1MT"),
-        (text.rate, 0.0, "0"), (text.rate, 0.017, "0.02"), (text.rate, 1.24, "1.2"), (text.rate, 123.4, "123"),
+        (text.rate, 0.0, "0"), (text.rate, 0.017, "0.02"), (text.rate, 1.24, "1.2"),
+        (text.rate, 123.4, "123"),
         (text.size, 0, "0 B"), (text.size, 1500, "1.5 kB"), (text.size, 2e6, "2.0 MB"),
         (text.milliseconds, None, "-"), (text.milliseconds, 0.421, "0.42ms"),
         (text.milliseconds, 12.34, "12.3ms"),

@@ -57,10 +57,7 @@ def notice(link: Link) -> Line | None:
 def title(now: Now | None, link: Link, clock: Callable[[float], str], columns: int) -> Line:
     """Which daemon, how it is, since when; the time at the right where it fits."""
     if now is None:
-        return [
-            (f"exai {link.url}", "bold"),
-            ("  no daemon yet" if link.lost else "  waiting for its state", ""),
-        ]
+        return [(f"exai {link.url}", "bold"), ("  waiting for the daemon", "yellow")]
     state = now.state
     style: Style = "green" if state.state == "ready" and state.unready is None else "red"
     said = state.state if state.unready in (None, state.state) else f"not ready: {state.unready}"
