@@ -278,6 +278,16 @@ def test_top() -> None:
         assert "\x1b[?25h" in top.seen
 
 
+def test_top_takes_keys_typed_together_and_ends_by_a_signal() -> None:
+    with program("leaky/pool_connect_error.py") as child:
+        top = Terminal(child.pid, "--every", "60s")
+        top.until("leaked 3")
+        top.press("pn")
+        top.until("paused  sorted by name")
+        os.kill(top.pid, signal.SIGTERM)
+        assert top.code() == -signal.SIGTERM
+
+
 def test_top_of_a_process_that_ends() -> None:
     with program("leaky/pool_connect_error.py") as child:
         top = Terminal(child.pid, "--every", "200ms")
