@@ -129,8 +129,8 @@ class Screen:
             return
         self._shown = False
         try:
-            os.write(self._output, _LEAVE.encode())
             termios.tcsetattr(self.keyboard, termios.TCSADRAIN, self._before)
+            os.write(self._output, _LEAVE.encode())
         except (OSError, termios.error):  # the terminal is gone
             return
 

@@ -280,7 +280,7 @@ def test_top() -> None:
 
 def test_top_takes_keys_typed_together_and_ends_by_a_signal() -> None:
     with program("leaky/pool_connect_error.py") as child:
-        top = Terminal(child.pid, "--every", "60s")
+        top = Terminal(child.pid, "--every", "200ms")
         top.until("leaked 3")
         top.press("pn")
         top.until("paused  sorted by name")
