@@ -52,14 +52,19 @@ def document(summary: Mapping[str, TypeStats], events: Iterable[RawEvent]) -> by
 
 
 def _exported(events: Sequence[RawEvent]) -> list[_Plain]:
-    """Column by column, which costs a third less than event by event."""
-    if not events:
-        return []
-    timestamps, *columns, metadata, weights = zip(*events, strict=True)
-    shown = [more if type(more) is dict else unpacked(more) or {} for more in metadata]
-    if weights.count(1) == len(weights):
-        return list(map(_Plain, timestamps, utc_isos(timestamps), *columns, shown))
-    return list(map(_Exported, timestamps, utc_isos(timestamps), *columns, shown, weights))
+    """In one expression, and without a call for what most events do not need: half of an export's time."""
+    plain, weighed = _Plain, _Exported
+    stamps = utc_isos([event[0] for event in events])
+    return [
+        plain(at, stamp, type_, direction, script, function, size, ms, error, more)
+        if weight == 1 and type(more) is dict
+        else weighed(
+            at, stamp, type_, direction, script, function, size, ms, error, unpacked(more) or {}, weight
+        )
+        for (at, type_, direction, script, function, size, ms, error, more, weight), stamp in zip(
+            events, stamps, strict=True
+        )
+    ]
 
 
 def write_atomically(path: Path, data: bytes) -> None:
