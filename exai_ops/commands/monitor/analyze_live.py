@@ -84,7 +84,8 @@ async def _buffer(target: Target) -> list[Event]:
                     found += [event_of(decode(raw)) for raw in frame.events]
                 elif isinstance(frame, Problem):
                     raise CouldNotLook(f"the daemon at {target.url} says: {frame.message}")
-                if upto is not None and (not upto or getattr(frame, "sequence", 0) >= upto and found):
+                whole = found and upto is not None and getattr(frame, "sequence", 0) >= upto
+                if whole or upto == 0:
                     break
     except TimeoutError:
         pass  # what was recorded while it was asked may be nothing

@@ -122,13 +122,13 @@ def _histogram(summary: Summary) -> Iterator[str]:
         return
     yield "<h2>Response times</h2>"
     yield '<div class="wide"><table>'
-    most = max(bar.count for bar in summary.histogram)
-    total = sum(bar.count for bar in summary.histogram)
+    most = max(bar.size for bar in summary.histogram)
+    total = sum(bar.size for bar in summary.histogram)
     for bar in summary.histogram:
         edge = "above" if bar.high == float("inf") else f"to {bound(bar.high)}"
-        width = 200 * bar.count / most
+        width = 200 * bar.size / most
         drawn = f'<svg viewBox="0 0 200 16" preserveAspectRatio="none" aria-hidden="true"><rect class="bar" width="{width:.1f}" height="16"/></svg>'
-        yield f'<tr><td class="name">{edge}</td><td>{number(bar.count)}</td><td>{percent(bar.count, total)}</td><td class="name" style="width:60%">{drawn}</td></tr>'
+        yield f'<tr><td class="name">{edge}</td><td>{number(bar.size)}</td><td>{percent(bar.size, total)}</td><td class="name" style="width:60%">{drawn}</td></tr>'
     yield "</table></div>"
 
 

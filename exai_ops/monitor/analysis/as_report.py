@@ -64,12 +64,12 @@ def size(count: float) -> str:
 
 
 def _histogram(summary: Summary) -> Iterator[str]:
-    most = max(bar.count for bar in summary.histogram)
-    total = sum(bar.count for bar in summary.histogram)
+    most = max(bar.size for bar in summary.histogram)
+    total = sum(bar.size for bar in summary.histogram)
     for bar in summary.histogram:
         edge = "above all" if bar.high == float("inf") else f"to {bound(bar.high)}"
-        drawn = "█" * round(_BAR * bar.count / most) or ("▏" if bar.count else "")
-        yield f"  {edge:>10}  {number(bar.count):>12}  {percent(bar.count, total):>6}  {drawn}".rstrip()
+        drawn = "█" * round(_BAR * bar.size / most) or ("▏" if bar.size else "")
+        yield f"  {edge:>10}  {number(bar.size):>12}  {percent(bar.size, total):>6}  {drawn}".rstrip()
 
 
 def bound(ms: float) -> str:

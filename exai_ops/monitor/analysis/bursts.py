@@ -1,8 +1,8 @@
 """Where something is more frequent than it is otherwise: a scan statistic over time.
 
 For each window of 1, 2, 4 ... bins the count within is compared with what the rest of the period would give
-(Kulldorff's likelihood ratio for Poisson counts: Communications in Statistics 26, 1997). Counts that come in clumps
-vary more than Poisson's; so the score is divided by the dispersion seen outside of the window.
+(Kulldorff's likelihood ratio for Poisson counts: Communications in Statistics 26, 1997). Counts that come in
+clumps vary more than Poisson's; so the score is divided by the dispersion seen outside of the window.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from exai_ops.monitor.analysis.cube import Floats, Ints
 from exai_ops.monitor.analysis.traffic import Window
 
 SCORE: Final = 18.0
-"""Log likelihood ratio from which a window counts: of 10,000 windows of pure chance the best stays below 15."""
+"""Log likelihood ratio from which a window counts."""
 MOST: Final = 3
 LONGEST: Final = 3
 """A burst is at most this part of the bins: what lasts longer is how things are."""
 
 
 class Burst(NamedTuple):
-    """A window with ``count`` where ``expected`` would be usual."""
+    """A window with ``found`` where ``expected`` would be usual."""
 
     window: Window
-    count: int
+    found: int
     expected: float
     exposure: float
     score: float
 
 
 def bursts(counts: Ints, exposure: Floats | Ints, *, least: int, factor: float) -> Iterator[Burst]:
-    """The windows with at least ``least`` and ``factor`` times what is usual, the strongest first, at most three.
+    """The windows with ``least`` and ``factor`` times what is usual, the strongest first, three at most.
 
     ``exposure`` says in each bin how much could happen: seconds, or events.
     """
@@ -42,7 +42,7 @@ def bursts(counts: Ints, exposure: Floats | Ints, *, least: int, factor: float) 
         if left.sum() < least:
             return
         best = _strongest(left, could)
-        if best is None or best.score < SCORE or best.count < least or best.count < factor * best.expected:
+        if best is None or best.score < SCORE or best.found < least or best.found < factor * best.expected:
             return
         yield best
         left[best.window.begin : best.window.end] = 0
@@ -67,10 +67,10 @@ def _strongest(counts: Floats, exposure: Floats) -> Burst | None:
         return None
     raw, begin, length = best
     begin, end = _trimmed(counts, begin, begin + length)
-    within, share = float(summed[end] - summed[begin]), float(exposed[end] - exposed[begin])
-    usual = (total - within + 0.5) / (could - share + 1.0)
-    spread = _dispersion(counts, exposure, usual, (begin, end), length)
-    return Burst(Window(begin, end), round(within), float(usual * share), share, raw / spread)
+    here, exposed_here = float(summed[end] - summed[begin]), float(exposed[end] - exposed[begin])
+    rate = float((total - here + 0.5) / (could - exposed_here + 1.0))
+    spread = _dispersion(counts, exposure, rate, (begin, end), length)
+    return Burst(Window(begin, end), round(here), rate * exposed_here, exposed_here, raw / spread)
 
 
 def _ratio(within: Floats, usual: Floats) -> Floats:
@@ -88,7 +88,7 @@ def _trimmed(counts: Floats, begin: int, end: int) -> tuple[int, int]:
 def _dispersion(
     counts: Floats, exposure: Floats, usual: float, window: tuple[int, int], length: int
 ) -> float:
-    """How much more than Poisson's the counts vary outside of the window, in blocks of its length; at least 1.
+    """How much more than Poisson's the counts vary outside of the window, in blocks as long; at least 1.
 
     The few highest blocks are left aside: they may be bursts themselves.
     """

@@ -32,7 +32,7 @@ def error_bursts(view: View) -> Iterator[Found]:
             worst = _most(view.traffic, ERROR, series, burst)
             example = view.example(ERROR, series, burst.window)
             message = (
-                f"{name}: {burst.count} errors in {number(burst.exposure)} events, "
+                f"{name}: {burst.found} errors in {number(burst.exposure)} events, "
                 f"{view.when(burst.window)}, where {number(burst.expected)} are usual; "
                 f"most in {worst}{told(example)}"
             )
@@ -70,7 +70,7 @@ def throttling(view: View) -> Iterator[Found]:
         example = view.example(THROTTLE, series)
         message = f"{name}: {limits} of {number(asked)} requests were refused by a rate limit"
         if burst is not None:
-            message += f", {burst.count} of them {view.when(burst.window)}"
+            message += f", {burst.found} of them {view.when(burst.window)}"
         if advised is not None:
             message += f"; it asks to wait {length(advised * 1000)}"
         evidence = {"count": limits, "requests": asked, "retry_after_s": advised} | example
@@ -91,15 +91,19 @@ def retries(view: View) -> Iterator[Found]:
         again = view.traffic.weighted(RETRY, sent)
         asked = view.traffic.weighted(COUNT, sent)
         burst = next(_bursts(view.traffic, RETRY, sent, LEAST_RETRIES), None)
-        if burst is not None and burst.count < RETRY_SHARE * burst.exposure:
+        if burst is not None and burst.found < RETRY_SHARE * burst.exposure:
             burst = None
         if again < LEAST_RETRIES or (again < RETRY_SHARE * asked and burst is None):
             continue
         first = max(1, asked - again)
-        message = f"{name}: {again} of {number(asked)} requests are attempts after the first, {asked / first:.2f} for each completion"
-        evidence = {"count": again, "requests": asked, "requests_per_completion": round(asked / first, 3)}
+        message = (
+            f"{name}: {again} of {number(asked)} requests are attempts after the first, "
+            f"{asked / first:.2f} for each completion"
+        )
+        evidence: dict[str, object] = {"count": again, "requests": asked}
+        evidence["requests_per_completion"] = round(asked / first, 3)
         if burst is not None:
-            message += f"; {burst.count} of {number(burst.exposure)} {view.when(burst.window)}"
+            message += f"; {burst.found} of {number(burst.exposure)} {view.when(burst.window)}"
             evidence |= view.times(burst.window)
         example = view.example(RETRY, sent)
         hint = f"see why the first fail: exai monitor tail --type {name} --errors"
@@ -107,18 +111,17 @@ def retries(view: View) -> Iterator[Found]:
 
 
 def _by_type(traffic: Traffic) -> Iterator[tuple[str, list[int]]]:
+    """Each type, and its series that are no changes of state."""
     for name in traffic.types:
-        yield (
-            name,
-            traffic.numbers(lambda type_, _, way, name=name: type_ == name and way not in STATE_CHANGES),
-        )
+        keys = enumerate(traffic.series)
+        yield name, [n for n, (type_, _, way) in keys if type_ == name and way not in STATE_CHANGES]
 
 
 def _bursts(traffic: Traffic, kind: int, series: Sequence[int], least: int) -> Iterator[Burst]:
     counts = traffic.over_time(kind, series)
     events: Ints = np.maximum(traffic.over_time(COUNT, series), counts)
     for burst in bursts(counts, events, least=least, factor=FACTOR):
-        if burst.count >= LEAST_SHARE * burst.exposure:
+        if burst.found >= LEAST_SHARE * burst.exposure:
             yield burst
 
 
@@ -132,7 +135,7 @@ def _most(traffic: Traffic, kind: int, series: Sequence[int], burst: Burst) -> s
 
 def _numbers(burst: Burst) -> dict[str, float]:
     return {
-        "count": burst.count,
+        "count": burst.found,
         "events": int(burst.exposure),
         "expected": round(burst.expected, 2),
         "score": round(burst.score, 1),

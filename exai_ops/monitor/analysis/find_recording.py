@@ -41,12 +41,12 @@ def reconnect_storms(view: View) -> Iterator[Found]:
             begin, end = burst.window
             around = end - begin
             lost = int(closed[max(0, begin - around) : end + around].sum())
-            if lost < burst.count / 2:
+            if lost < burst.found / 2:
                 continue  # they come, and stay
             age = _same_age(traffic, name, Window(max(0, begin - around), end + around))
-            message = f"{name}: {burst.count} connections were made and {lost} lost, {view.when(burst.window)}, where {number(burst.expected)} are usual"
+            message = f"{name}: {burst.found} connections were made and {lost} lost, {view.when(burst.window)}, where {number(burst.expected)} are usual"
             evidence = view.times(burst.window) | {
-                "connects": burst.count,
+                "connects": burst.found,
                 "disconnects": lost,
                 "expected": round(burst.expected, 2),
             }

@@ -1,7 +1,7 @@
 """Where a duration changes its level, and where it keeps growing: tests on quantiles of successive windows.
 
-A level is compared with that of the rest by ranks, over all stretches of windows; the best stretch counts only if
-it is far outside of the windows' own scatter, if the single events differ too, and if neither a trend
+A level is compared with that of the rest by ranks, over all stretches of windows; the best stretch counts
+only if it is far outside of the windows' own scatter, if the single events differ too, and if neither a trend
 over time nor the load explains it nearly as well.
 """
 
@@ -39,7 +39,8 @@ class Windows(NamedTuple):
     @property
     def rates(self) -> Floats:
         """Events per bin."""
-        return self.counts / np.maximum(1, self.ends - self.begins)
+        found: Floats = self.counts / np.maximum(1, self.ends - self.begins)
+        return found
 
 
 class Shift(NamedTuple):
@@ -53,7 +54,7 @@ class Shift(NamedTuple):
 
 
 def windows(cells: Cells, percent: float, least: int) -> Windows:
-    """The cells in windows of at least ``least`` events, at most ``MOST_WINDOWS``; what is left over joins the last."""
+    """The cells in windows of ``least`` events, at most ``MOST_WINDOWS``; the rest joins the last."""
     order = np.argsort(cells.bins, kind="stable")
     bins, buckets, counts = cells.bins[order], cells.buckets[order], cells.counts[order]
     total = int(counts.sum())
@@ -128,7 +129,7 @@ def _stretch(levels: Floats) -> tuple[int, int]:
 
 
 def _scatter(seen: Windows, inside: Bools, usual: Spread, percent: float) -> float:
-    """How far a window's level lies from that of its side: as seen, and at least as its number of events gives."""
+    """How far a window's level is from its side's: as seen, and at least as its number of events gives."""
     sides = np.where(inside, np.median(seen.levels[inside]), np.median(seen.levels[~inside]))
     as_seen = 1.4826 * float(np.median(np.abs(seen.levels - sides)))
     low, high = usual.percentile(25) or 0.0, usual.percentile(75) or 0.0

@@ -163,12 +163,14 @@ def _joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
                 yield b"".join(held)
                 held, size = [], 0
     except _Broken:
-        yield b"".join(held)
+        if held:
+            yield b"".join(held)
         raise
-    yield b"".join(held)
+    if held:
+        yield b"".join(held)
 
 
-def _decompressed(stream: io.BufferedReader) -> IO[bytes]:
+def _decompressed(stream: io.BufferedReader[Any]) -> Any:
     import bz2
     import gzip
     import lzma

@@ -35,7 +35,7 @@ class Bar(NamedTuple):
 
     low: float
     high: float
-    count: int
+    size: int
 
 
 class Summary(NamedTuple):
@@ -169,7 +169,7 @@ def document(summary: Summary) -> dict[str, Any]:
         "by": list(summary.by),
         "groups": [_row(summary, group) for group in summary.groups],
         "histogram": [
-            {"above_ms": bar.low, "to_ms": None if bar.high == float("inf") else bar.high, "count": bar.count}
+            {"above_ms": bar.low, "to_ms": None if bar.high == float("inf") else bar.high, "count": bar.size}
             for bar in summary.histogram
         ],
         "events_over_time": list(summary.events_over_time),
