@@ -23,7 +23,7 @@ from exai_ops.monitor.analysis.lines import Line, Unreadable, event_of, lenientl
 from exai_ops.monitor.events import Event
 from exai_ops.monitor.kept import COLUMNS
 
-CHUNK_BYTES: Final = 1 << 20
+CHUNK_BYTES: Final = 1 << 18
 LONGEST_LINE: Final = 16 << 20
 BATCH: Final = 4096
 _ZSTD_BYTES: Final = 1024
