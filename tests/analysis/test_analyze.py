@@ -56,7 +56,9 @@ def test_incidents_fail(ill: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("form", ["short", "github", "sarif", "junit", "json"])
 def test_every_format_is_given(ill: Path, form: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(ill, "--format", form) == 1
-    assert "MON010" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "MON010" in out
+    assert "\x1b" not in out
 
 
 def test_json_has_everything(ill: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -155,7 +155,7 @@ def _shown(tz: str | None, env_file: Path | None) -> Callable[[float], str]:
 
 
 def _test(wanted: Any, since_s: float | None, until_s: float | None) -> tuple[Test | None, bool]:
-    """What every event is tested by, None for no test; and whether it takes some of a time and leaves others."""
+    """What every event is tested by, None for none; and whether it leaves out some of a time."""
     from exai_ops.monitor.filters import compiled
 
     matcher = compiled(wanted)
@@ -199,7 +199,7 @@ def _paths(files: Sequence[str]) -> list[Path]:
 
 
 def _by_duckdb(paths: Sequence[Path], engine: str, *, plain: bool) -> Cube | None:
-    """What DuckDB has counted, None where Python has to. Raises UsageError where it was asked for and cannot."""
+    """What DuckDB has counted, None where Python has to. Raises UsageError where it was asked for in vain."""
     from exai_ops.monitor.analysis import duck
 
     if engine == "python":
@@ -207,7 +207,7 @@ def _by_duckdb(paths: Sequence[Path], engine: str, *, plain: bool) -> Cube | Non
     fits = plain and (engine == "duckdb" or sum(path.stat().st_size for path in paths) >= duck.LARGE_BYTES)
     if not fits or not duck.suits(paths):
         if engine == "duckdb":
-            what = "--engine duckdb: reads whole NDJSON files, without a filter, where the package duckdb is installed"
+            what = "--engine duckdb: reads plain NDJSON files, without a filter, where duckdb is installed"
             raise UsageError(what, hint="--engine auto takes it where it can")
         return None
     counted = duck.count(paths)
@@ -253,7 +253,7 @@ def _json(summary: Summary, found: Sequence[Judged], view: View) -> str:
             | {
                 "where": one.finding.where._asdict(),
                 "hint": one.finding.hint or None,
-                "evidence": one.evidence,
+                "evidence": dict(one.evidence),
             }
             for one in found
         ],

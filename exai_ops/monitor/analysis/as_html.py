@@ -21,23 +21,34 @@ body { margin: 0 auto; max-width: 70rem; padding: 1rem; background: var(--back);
 h1 { font-size: 1.4rem; margin: 0 0 .2rem } h2 { font-size: 1.1rem; margin: 2rem 0 .6rem }
 p { margin: .2rem 0 } .soft { color: var(--soft) }
 .numbers { display: flex; flex-wrap: wrap; gap: .6rem; margin: 1rem 0 }
-.numbers div { background: var(--card); border-radius: .5rem; padding: .5rem .9rem; min-width: 8rem; flex: 1 }
+.numbers div { background: var(--card); border-radius: .5rem; padding: .5rem .9rem; min-width: 8rem;
+  flex: 1 }
 .numbers b { display: block; font-size: 1.3rem; font-variant-numeric: tabular-nums }
 .finding { background: var(--card); border-left: .3rem solid var(--soft); border-radius: .4rem;
   padding: .5rem .9rem; margin: .6rem 0; overflow-wrap: anywhere }
 .error { border-color: var(--red) } .warning { border-color: var(--amber) }
-.error .status { color: var(--red) } .warning .status { color: var(--amber) }
+.error .status { color: var(--red) }
+.warning .status { color: var(--amber) }
 .status { font-weight: 600 } code { font-size: .9em }
-.wide { overflow-x: auto } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
-th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap }
+.wide { overflow-x: auto }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
+th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space:
+  nowrap }
 th { color: var(--soft); font-weight: 600 } .name { text-align: left }
 figure { margin: .8rem 0 } figcaption { color: var(--soft); font-size: .9rem }
 svg { display: block; width: 100%; height: auto }
 td svg { width: 8rem; height: 1.4rem }
-.bar { fill: var(--blue) } .bad { fill: var(--red) } .line { fill: none; stroke: var(--blue); stroke-width: 2 }
-details { margin-top: .3rem } dl { display: grid; grid-template-columns: auto 1fr; gap: .1rem .8rem; margin: .3rem 0 }
+.bar { fill: var(--blue) } .bad { fill: var(--red) }
+.line { fill: none; stroke: var(--blue); stroke-width: 2 }
+details { margin-top: .3rem }
+dl { display: grid; grid-template-columns: auto 1fr; gap: .1rem .8rem; margin: .3rem 0 }
 dt { color: var(--soft) } dd { margin: 0 }
 """
+
+
+_POLICY: Final = (
+    "http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\""
+)
 
 
 def as_html(summary: Summary, found: Sequence[Judged], view: View) -> str:
@@ -47,7 +58,7 @@ def as_html(summary: Summary, found: Sequence[Judged], view: View) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+        f"<meta {_POLICY}>\n"
         f"<title>exai: traffic from {escape(view.at(summary.first))}</title>\n<style>{_STYLE}</style>\n"
         "</head>\n<body>\n" + "\n".join(body) + "\n</body>\n</html>\n"
     )
@@ -77,7 +88,8 @@ def _findings(found: Sequence[Judged]) -> Iterator[str]:
     for finding, evidence in found:
         where = f"{escape(str(finding.where))} " if str(finding.where) else ""
         yield (
-            f'<div class="finding {finding.status}"><span class="status">{finding.status} {finding.code}</span> '
+            f'<div class="finding {finding.status}">'
+            f'<span class="status">{finding.status} {finding.code}</span> '
             f"{where}{escape(finding.message)}"
         )
         if finding.hint:
@@ -127,8 +139,12 @@ def _histogram(summary: Summary) -> Iterator[str]:
     for bar in summary.histogram:
         edge = "above" if bar.high == float("inf") else f"to {bound(bar.high)}"
         width = 200 * bar.size / most
-        drawn = f'<svg viewBox="0 0 200 16" preserveAspectRatio="none" aria-hidden="true"><rect class="bar" width="{width:.1f}" height="16"/></svg>'
-        yield f'<tr><td class="name">{edge}</td><td>{number(bar.size)}</td><td>{percent(bar.size, total)}</td><td class="name" style="width:60%">{drawn}</td></tr>'
+        drawn = f'<rect class="bar" width="{width:.1f}" height="16"/>'
+        yield (
+            f'<tr><td class="name">{edge}</td><td>{number(bar.size)}</td>'
+            f'<td>{percent(bar.size, total)}</td><td class="name" style="width:60%">'
+            f'<svg viewBox="0 0 200 16" preserveAspectRatio="none" aria-hidden="true">{drawn}</svg></td></tr>'
+        )
     yield "</table></div>"
 
 

@@ -78,9 +78,9 @@ def bound(ms: float) -> str:
 
 
 def _curves(summary: Summary, columns: int) -> Iterator[str]:
-    yield f"events  {sparkline(summary.events_over_time, columns)}  most {number(max(summary.events_over_time))}"
-    if any(summary.errors_over_time):
-        yield f"errors  {sparkline(summary.errors_over_time, columns)}  most {number(max(summary.errors_over_time))}"
+    for name, counts in (("events", summary.events_over_time), ("errors", summary.errors_over_time)):
+        if any(counts):
+            yield f"{name}  {sparkline(counts, columns)}  most {number(max(counts))}"
     known = [value for value in summary.p95_over_time if value is not None]
     if known:
         yield f"p95     {sparkline(summary.p95_over_time, columns)}  most {length(max(known))}"

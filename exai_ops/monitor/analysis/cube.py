@@ -8,6 +8,7 @@ whatever the order of the events: each limit, once exceeded by some events, is e
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -59,6 +60,7 @@ TOO_MANY: Final = 429
 ERROR_DIRECTIONS: Final = ("error", "reject")
 _MERGE_AT: Final = 1 << 15
 _NOTHING: Final = More()
+_KEY: Final = attrgetter("connection_type", "function", "direction")
 
 
 class Example(NamedTuple):
@@ -249,10 +251,10 @@ class _Batch:
     def __init__(self, lines: Sequence[Line], ids: SeriesIds) -> None:
         self.lines = lines
         count = len(lines)
-        self.times: Floats = np.fromiter([line.timestamp for line in lines], np.float64, count)
+        self.times: Floats = np.array([line.timestamp for line in lines], np.float64)
         self.ms = _floats([line.response_time_ms for line in lines])
-        self.sizes: Floats = np.fromiter([line.data_size_bytes for line in lines], np.float64, count)
-        self.weights: Floats = np.fromiter([line.weight for line in lines], np.float64, count)
+        self.sizes: Floats = np.array([line.data_size_bytes for line in lines], np.float64)
+        self.weights: Floats = np.array([line.weight for line in lines], np.float64)
         self.good: Bools = (
             (self.times >= EARLIEST)
             & (self.times < LATEST)
@@ -265,10 +267,9 @@ class _Batch:
         self.whole = bool(self.good.all())
         if not self.whole:
             return
-        keys = [(line.connection_type, line.function, line.direction) for line in lines]
-        self.series: Ints = np.fromiter(map(ids.__getitem__, keys), np.int64, count)
+        self.series: Ints = np.fromiter(map(ids.__getitem__, map(_KEY, lines)), np.int64, count)
         failing = [line.error is not None for line in lines]
-        self.failed: Bools = np.fromiter(failing, np.bool_, count) | ids.failing(self.series)
+        self.failed: Bools = np.array(failing, np.bool_) | ids.failing(self.series)
         self.limited: Bools = ids.limited(self.series)
 
     def cells(self, shift: int) -> tuple[Ints, Ints]:

@@ -1,7 +1,7 @@
 """Large NDJSON files counted by DuckDB, on all cores, into the same cells as ``cube`` counts them.
 
-What it cannot do is left to Python: filters, other formats, and files with lines that are no events, whose place
-has to be told. It reads in parallel, so nothing is known of the order of the events.
+What it cannot do is left to Python: filters, other formats, and files with lines that are no events, whose
+place has to be told. It reads in parallel, so nothing is known of the order of the events.
 """
 
 from __future__ import annotations
@@ -82,17 +82,21 @@ WITH read AS (
     {_bucket("metadata.queue_wait_ms")} AS queue,
     {_bucket("metadata.duration_s")} AS life,
     CASE WHEN timestamp >= {EARLIEST} AND timestamp < {LATEST} AND connection_type IS NOT NULL
-           AND function IS NOT NULL AND direction IS NOT NULL AND coalesce(data_size_bytes, 0) BETWEEN 0 AND {1 << 53}
-           AND coalesce(response_time_ms, 0) BETWEEN 0 AND {MAX_MS} AND coalesce(weight, 1) BETWEEN 1 AND {MAX_WEIGHT}
+           AND function IS NOT NULL AND direction IS NOT NULL
+           AND coalesce(data_size_bytes, 0) BETWEEN 0 AND {1 << 53}
+           AND coalesce(response_time_ms, 0) BETWEEN 0 AND {MAX_MS}
+           AND coalesce(weight, 1) BETWEEN 1 AND {MAX_WEIGHT}
          THEN 0 ELSE 1 END AS refused,
-    timestamp AS moment, coalesce(weight, 1) AS weight, coalesce(data_size_bytes, 0) * coalesce(weight, 1) AS bytes,
+    timestamp AS moment, coalesce(weight, 1) AS weight,
+    coalesce(data_size_bytes, 0) * coalesce(weight, 1) AS bytes,
     coalesce(response_time_ms, 0) * coalesce(weight, 1) AS took, metadata.request AS request, error
   FROM read_json($files, columns = {{{", ".join(f"{k}: '{v}'" for k, v in _COLUMNS.items())}}},
     format = 'newline_delimited', ignore_errors = true, maximum_object_size = 16777216))
 SELECT bin, type, name, way, ms, bad, again, advised, permit, queue, life,
   grouping(ms, permit, queue, life) AS which, count(*) AS n, CAST(sum(weight) AS BIGINT) AS weights,
   sum(bytes) AS bytes, sum(took) AS took, min(moment) AS first, max(moment) AS last, sum(refused) AS refused,
-  sum(CASE WHEN weight <> 1 THEN 1 ELSE 0 END) AS sampled, any_value(request) AS request, any_value(error) AS error
+  sum(CASE WHEN weight <> 1 THEN 1 ELSE 0 END) AS sampled,
+  any_value(request) AS request, any_value(error) AS error
 FROM read
 GROUP BY GROUPING SETS ((bin, type, name, way, ms, bad, again, advised),
   (bin, type, name, way, permit), (bin, type, name, way, queue), (bin, type, name, way, life))

@@ -51,7 +51,10 @@ def slow_tails(view: View) -> Iterator[Found]:
         if beyond < TAIL_BEYOND or _shift(view, numbers) is not None:
             continue
         example = view.example(MS, [numbers])
-        message = f"{name}: p99 {length(p99)} is {p99 / max(p50, 1e-3):.0f} times the median {length(p50)}, of {number(spread.size)} events"
+        message = (
+            f"{name}: p99 {length(p99)} is {p99 / max(p50, 1e-3):.0f} times the median {length(p50)}, "
+            f"of {number(spread.size)} events"
+        )
         evidence = {"p50_ms": round(p50, 3), "p99_ms": round(p99, 3), "events": spread.size, "beyond": beyond}
         yield Found(message + told(example), hint, name, evidence | example)
 
@@ -75,7 +78,7 @@ def waits_grow(view: View) -> Iterator[Found]:
             "events": found.events,
             "load": round(found.load, 3),
         }
-        hint = "exai sem check says who holds permits; if none is lost, raise EXAI_WS_GLOBAL_MAX_INFLIGHT or the provider's"
+        hint = "exai sem check says who holds them; if none is lost, raise EXAI_WS_GLOBAL_MAX_INFLIGHT"
         yield Found(message + told(example), hint, "permits", evidence | example)
 
 

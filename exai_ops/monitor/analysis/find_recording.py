@@ -44,7 +44,10 @@ def reconnect_storms(view: View) -> Iterator[Found]:
             if lost < burst.found / 2:
                 continue  # they come, and stay
             age = _same_age(traffic, name, Window(max(0, begin - around), end + around))
-            message = f"{name}: {burst.found} connections were made and {lost} lost, {view.when(burst.window)}, where {number(burst.expected)} are usual"
+            message = (
+                f"{name}: {burst.found} connections were made and {lost} lost, {view.when(burst.window)}, "
+                f"where {number(burst.expected)} are usual"
+            )
             evidence = view.times(burst.window) | {
                 "connects": burst.found,
                 "disconnects": lost,
@@ -53,7 +56,9 @@ def reconnect_storms(view: View) -> Iterator[Found]:
             hint = f"exai monitor tail --type {name} --direction connect,disconnect,error --since 10m"
             if age is not None:
                 message += f"; most had lived {length(age[0] * 1000)}, as if cut by a timer"
-                hint = "compare EXAI_WS_PING_INTERVAL and EXAI_WS_PING_TIMEOUT with the idle limit of what is between"
+                hint = (
+                    "compare EXAI_WS_PING_INTERVAL with the idle limit of what is between client and daemon"
+                )
                 evidence |= {"lived_s": round(age[0], 2), "alike": age[1]}
             yield Found(message, hint, name, evidence)
 
@@ -63,7 +68,8 @@ def same_age(view: View) -> Iterator[Found]:
     for name in view.traffic.types:
         age = _same_age(view.traffic, name, None)
         if age is not None:
-            message = f"{name}: {age[1]} of {age[2]} connections ended after {length(age[0] * 1000)}, as if cut by a timer"
+            lived = length(age[0] * 1000)
+            message = f"{name}: {age[1]} of {age[2]} connections ended after {lived}, as if cut by a timer"
             evidence = {"lived_s": round(age[0], 2), "alike": age[1], "ended": age[2]}
             yield Found(message, "", name, evidence)
 
@@ -90,8 +96,8 @@ def holes(view: View) -> Iterator[Found]:
 def hole(counts: Ints) -> Window | None:
     """The longest run of empty bins, if chance cannot have made it.
 
-    The chance is that of the run by how often bins are empty outside of it; and where traffic comes in clumps,
-    the next longest run tells that empty bins are no independent draws.
+    The chance is that of the run by how often bins are empty outside of it; and where traffic comes in
+    clumps, the next longest run tells that empty bins are no independent draws.
     """
     edges = np.flatnonzero(np.diff(np.concatenate(([0], (counts == 0).astype(np.int8), [0]))))
     runs = sorted(((int(e - b), int(b)) for b, e in zip(edges[::2], edges[1::2], strict=True)), reverse=True)
@@ -102,7 +108,7 @@ def hole(counts: Ints) -> Window | None:
     outside = len(counts) - size
     empty = (np.count_nonzero(counts == 0) - size + 1) / (outside + 1)
     window = Window(begin, begin + size)
-    steady = size >= 2 and outside >= size and size >= HOLE_LONGER * second
+    steady = 2 <= size <= outside and size >= HOLE_LONGER * second
     if not steady or len(counts) * empty**size > HOLE_CHANCE or _local(counts, window) * size < HOLE_EVENTS:
         return None
     return window
@@ -131,7 +137,8 @@ def clock_steps(view: View) -> Iterator[Found]:
         yield Found(message, "--engine python looks", "", {}, Status.SKIP)
         return
     if traffic.backwards > max(20, UNORDERED * traffic.events):
-        message = f"the events are not in the order of time ({percent(traffic.backwards, traffic.events)} go back), so nothing is said of the clock"
+        share = percent(traffic.backwards, traffic.events)
+        message = f"the events are not in the order of time ({share} go back): nothing is said of the clock"
         yield Found(message, "sort by timestamp, or read what was recorded itself", "", {}, Status.SKIP)
         return
     if traffic.steps:

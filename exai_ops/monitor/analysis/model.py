@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from exai_ops.findings import Finding, Location, Status
@@ -66,7 +67,7 @@ class Found(NamedTuple):
     message: str
     hint: str
     name: str = ""
-    evidence: Evidence = {}
+    evidence: Evidence = MappingProxyType({})
     status: Status | None = None
     where: Location | None = None
 
@@ -100,6 +101,11 @@ def judged(rule: Rule, found: Found) -> Judged:
     where = found.where or Location(name=found.name or None)
     finding = Finding(rule.code, found.status or rule.severity, found.message, found.hint or rule.hint, where)
     return Judged(finding, found.evidence)
+
+
+def _line(text: str) -> str:
+    """One line that gives a terminal no orders, whatever the events held."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def percent(part: float, whole: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO
@@ -28,11 +29,23 @@ def read(
     progress: Progress | None = None,
 ) -> tuple[Cube, Skipped]:
     """All events of files, ``-`` for ``stdin``. Raises CouldNotLook for one that cannot be opened."""
+    was = gc.isenabled()
+    gc.disable()  # millions of objects are made, and none of them is in a circle
+    try:
+        return _read(paths, stdin, wanted, progress or Progress())
+    finally:
+        if was:
+            gc.enable()
+
+
+def _read(
+    paths: Sequence[str], stdin: IO[bytes], wanted: Test | None, progress: Progress
+) -> tuple[Cube, Skipped]:
     cube, skipped = Cube(), Skipped()
     for source, name in enumerate(paths):
         path = None if name == "-" else Path(name)
         try:
-            lines = batches(path, stdin, skipped, wanted, progress or Progress())
+            lines = batches(path, stdin, skipped, wanted, progress)
             count(cube, name, lines, skipped, source)
         except OSError as error:
             raise CouldNotLook(f"{name}: cannot be read: {(error.strerror or str(error)).lower()}") from error

@@ -16,9 +16,12 @@ RULES: Final[tuple[Rule, ...]] = (
         Status.ERROR,
         "errors come no more often than else",
         "exai monitor tail --errors shows them as they come",
-        "A scan over windows of all lengths, for each type: errors among the events of a window against the share "
-        "outside of it, by the likelihood ratio of Poisson counts, divided by how much more than Poisson's the counts "
-        "vary. At least 6 errors, 3 times what is usual, 2 % of the window's events. Rate limits are MON005's.",
+        "A scan over windows of all lengths, for each type: errors among the events of a window against "
+        "the share "
+        "outside of it, by the likelihood ratio of Poisson counts, divided by how much more than "
+        "Poisson's the counts "
+        "vary. At least 6 errors, 3 times what is usual, 2 % of the window's events. Rate limits are "
+        "MON005's.",
         find_failures.error_bursts,
     ),
     Rule(
@@ -26,8 +29,10 @@ RULES: Final[tuple[Rule, ...]] = (
         Status.WARNING,
         "less than a tenth of a type's events are errors",
         "exai monitor tail --errors shows them as they come",
-        "Where errors are there all along, no window stands out: this is said by their share, from 20 errors on, "
-        "if they are in a third and more of the times at which there was traffic. Not where a filter chose events.",
+        "Where errors are there all along, no window stands out: this is said by their share, from 20 "
+        "errors on, "
+        "if they are in a third and more of the times at which there was traffic. Not where a filter "
+        "chose events.",
         find_failures.errors_all_along,
     ),
     Rule(
@@ -35,9 +40,12 @@ RULES: Final[tuple[Rule, ...]] = (
         Status.WARNING,
         "response times keep their level",
         "exai monitor tail --slower 1s shows the slow ones",
-        "Medians of successive windows with at least 20 events each; the stretch of windows whose ranks differ most "
-        "from the rest. It is said when its median is 1.5 times that of the rest and 2 ms more, far outside of the "
-        "windows' own scatter, when single events differ too, and when neither a curve over time nor the load "
+        "Medians of successive windows with at least 20 events each; the stretch of windows whose ranks "
+        "differ most "
+        "from the rest. It is said when its median is 1.5 times that of the rest and 2 ms more, far "
+        "outside of the "
+        "windows' own scatter, when single events differ too, and when neither a curve over time nor "
+        "the load "
         "explains it nearly as well. From 200 timed events of a function on; failures are left aside.",
         find_durations.latency_shifts,
     ),
@@ -46,7 +54,8 @@ RULES: Final[tuple[Rule, ...]] = (
         Status.WARNING,
         "no function's p99 is far from its median",
         "exai monitor trace REQUEST shows where a slow call's time went",
-        "p99 of at least 100 ms and 25 times the median, from 500 timed events of a function on, 8 of which lie "
+        "p99 of at least 100 ms and 25 times the median, from 500 timed events of a function on, 8 of "
+        "which lie "
         "beyond. Where MON003 says that the level has changed, that is the reason, and no tail is named.",
         find_durations.slow_tails,
     ),
@@ -55,7 +64,8 @@ RULES: Final[tuple[Rule, ...]] = (
         Status.WARNING,
         "no other side refuses by rate limits",
         "fewer calls at once, or a higher limit at the provider",
-        "Events of direction rate_limit, and those whose metadata has status 429: at least 6, and 2 % of what was "
+        "Events of direction rate_limit, and those whose metadata has status 429: at least 6, and 2 % "
+        "of what was "
         "sent, or a burst as MON001 finds them. The advised wait is the median of retry_after_s.",
         find_failures.throttling,
     ),
@@ -64,8 +74,10 @@ RULES: Final[tuple[Rule, ...]] = (
         Status.ERROR,
         "connections are not lost and made again all at once",
         "exai monitor tail --direction connect,disconnect shows them",
-        "A window with at least 20 connects, 4 times what is usual and far outside of chance, and half as many "
-        "disconnects around it. Where half of the connections that ended had lived equally long, within 5 %, a timer is "
+        "A window with at least 20 connects, 4 times what is usual and far outside of chance, and half "
+        "as many "
+        "disconnects around it. Where half of the connections that ended had lived equally long, within "
+        "5 %, a timer is "
         "the suspect: the ping's, or an idle limit between client and daemon.",
         find_recording.reconnect_storms,
     ),
@@ -83,7 +95,8 @@ RULES: Final[tuple[Rule, ...]] = (
         Status.WARNING,
         "completions are had at the first attempt",
         "exai monitor tail --errors shows why the first fail",
-        "Requests whose metadata has an attempt above 1: at least 10, and 15 % of all requests, or a burst of them "
+        "Requests whose metadata has an attempt above 1: at least 10, and 15 % of all requests, or a "
+        "burst of them "
         "with that share.",
         find_failures.retries,
     ),
@@ -92,7 +105,8 @@ RULES: Final[tuple[Rule, ...]] = (
         Status.WARNING,
         "waits for permits do not keep growing",
         "exai sem check says who holds permits",
-        "permit_wait_ms and queue_wait_ms, as the 75th percentile of successive windows: a trend by the test of Mann "
+        "permit_wait_ms and queue_wait_ms, as the 75th percentile of successive windows: a trend by the "
+        "test of Mann "
         "and Kendall, three times as long in the last third as in the first, and 100 ms at least.",
         find_durations.waits_grow,
     ),
@@ -109,8 +123,10 @@ RULES: Final[tuple[Rule, ...]] = (
         Status.WARNING,
         "a steady stream has no holes",
         "see whether the daemon or the recorder was down, or blocked: exai status",
-        "The longest time without any event, if chance cannot have made it by how rare empty times are else, if it is "
-        "5 times as long as the next longest, and if at least 30 events are usual in as much time beside it. Not "
+        "The longest time without any event, if chance cannot have made it by how rare empty times are "
+        "else, if it is "
+        "5 times as long as the next longest, and if at least 30 events are usual in as much time "
+        "beside it. Not "
         "where a filter chose events.",
         find_recording.holes,
     ),
@@ -118,7 +134,8 @@ RULES: Final[tuple[Rule, ...]] = (
         "MON012",
         Status.WARNING,
         "the recorded tail missed nothing",
-        "a tail that writes to a file keeps up better than one on a terminal; exai monitor export reads what is kept",
+        "a tail that writes to a file keeps up better than one on a terminal; exai monitor export reads "
+        "what is kept",
         "Lines that exai monitor tail writes where events are missing: dropped, gap.",
         find_recording.missed,
     ),
@@ -127,7 +144,8 @@ RULES: Final[tuple[Rule, ...]] = (
         Status.WARNING,
         "the clock was not set back",
         "let NTP slew the clock, not step it",
-        "A timestamp more than 1 s before the one recorded before it. A recording of which more than 5 % goes back is "
+        "A timestamp more than 1 s before the one recorded before it. A recording of which more than 5 "
+        "% goes back is "
         "not in order, and is left alone.",
         find_recording.clock_steps,
     ),
@@ -144,7 +162,8 @@ RULES: Final[tuple[Rule, ...]] = (
         Status.UNKNOWN,
         "every file could be read to its end",
         "copy it anew, or leave it out",
-        "A compressed file that breaks off, JSON without events, a file that is no recording. What was read before "
+        "A compressed file that breaks off, JSON without events, a file that is no recording. What was "
+        "read before "
         "is counted.",
         find_recording.broken_files,
     ),

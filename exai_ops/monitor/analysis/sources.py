@@ -23,7 +23,7 @@ from exai_ops.monitor.analysis.lines import Line, Unreadable, event_of, lenientl
 from exai_ops.monitor.events import Event
 from exai_ops.monitor.kept import COLUMNS
 
-CHUNK_BYTES: Final = 1 << 20
+CHUNK_BYTES: Final = 1 << 18
 LONGEST_LINE: Final = 16 << 20
 BATCH: Final = 4096
 _ZSTD_BYTES: Final = 1024
@@ -217,7 +217,7 @@ def _of_zstd(stream: IO[bytes]) -> Iterator[bytes]:
         raise _Broken("it breaks off within a zstd frame")
 
 
-def _kind(first: bytes) -> str:
+def _kind(first: bytes) -> str:  # noqa: PLR0911 - a form each
     """``ndjson``, ``json``, ``csv`` or ``empty``; else why it is none of them."""
     first = first.removeprefix(codecs.BOM_UTF8)
     text = first.lstrip()
@@ -297,7 +297,7 @@ def _fitting(block: bytes, number: int, name: str, skipped: Skipped, wanted: Tes
     return [line_of(event) for event in events if wanted(event)]
 
 
-def _leniently(
+def _leniently(  # noqa: PLR0917
     raw: bytes, at: int, name: str, skipped: Skipped, found: list[Any], made: Callable[[Any], Any]
 ) -> None:
     try:

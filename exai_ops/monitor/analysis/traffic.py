@@ -20,7 +20,6 @@ from exai_ops.monitor.analysis.cube import (
     PERMIT,
     QUEUE,
     SERIES_AT,
-    THROTTLE,
     Bools,
     Cube,
     Example,
