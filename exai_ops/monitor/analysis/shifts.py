@@ -88,7 +88,14 @@ def shift(cells: Cells, percent: float = 50.0, least: int = 20) -> Shift | None:
     seen = windows(cells, percent, least)
     if len(seen.levels) < LEAST_WINDOWS:
         return None
-    begin, end = _stretch(seen.levels)
+    by_rank, by_level = _stretch(_ranks(seen.levels)), _stretch(seen.levels)
+    found = _slower(cells, seen, by_rank, percent)
+    # Ranks mind no outlier, and may take in a neighbour that is the highest of the low ones.
+    return found if found is not None or by_level == by_rank else _slower(cells, seen, by_level, percent)
+
+
+def _slower(cells: Cells, seen: Windows, stretch: tuple[int, int], percent: float) -> Shift | None:
+    begin, end = stretch
     inside = np.zeros(len(seen.levels), bool)
     inside[begin:end] = True
     if np.median(seen.levels[inside]) < np.median(seen.levels[~inside]):
@@ -113,12 +120,16 @@ def _judged(cells: Cells, seen: Windows, inside: Bools, window: Window, percent:
     return Shift(window, before, after, int(cells.counts[here].sum()), float(z))
 
 
-def _stretch(levels: Floats) -> tuple[int, int]:
-    """The stretch whose mean rank is furthest from that of the rest."""
-    count = len(levels)
-    ranks = np.empty(count)
-    ranks[np.argsort(levels, kind="stable")] = np.arange(count)
-    summed = np.concatenate(([0.0], np.cumsum(ranks - ranks.mean())))
+def _ranks(levels: Floats) -> Floats:
+    ranks = np.empty(len(levels))
+    ranks[np.argsort(levels, kind="stable")] = np.arange(len(levels))
+    return ranks
+
+
+def _stretch(values: Floats) -> tuple[int, int]:
+    """The stretch whose mean is furthest from that of the rest."""
+    count = len(values)
+    summed = np.concatenate(([0.0], np.cumsum(values - values.mean())))
     begin, end = np.triu_indices(count + 1, SIDE)
     size = end - begin
     fits = size <= count - SIDE
