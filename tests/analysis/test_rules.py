@@ -67,3 +67,15 @@ def test_a_hole_is_what_chance_cannot_make(counts: list[int], found: tuple[int, 
 def test_what_is_in_no_order_says_nothing_of_the_clock() -> None:
     events = Source("bursty", 3).quiet().events
     assert codes(events[::-1]) == {"MON013"}
+
+
+def test_a_step_is_found_though_the_last_before_it_are_the_highest_of_their_side() -> None:
+    source = Source("steady", 1003)
+    for n in range(845):
+        low = 60.0 if 460 <= n < 500 else 52.0 + n % 7
+        ms = low if n < 500 else 400.0 + 3 * (n % 11)
+        source.add(n / 6, "glm", "receive", "complete", response_time_ms=ms)
+    (found,) = [one for one in judged(source.events) if one.finding.code == "MON003"]
+    assert "2026-01-01T00:01:22" <= str(found.evidence["from"]) <= "2026-01-01T00:01:25"
+    assert found.evidence["before_ms"] == pytest.approx(55, rel=0.05)
+    assert found.evidence["after_ms"] == pytest.approx(415, rel=0.05)
