@@ -140,7 +140,9 @@ def rows(folder: Path, *, rounds: int, quick: bool, say: Callable[[str], None]) 
     say(f"{rounds} rounds: exai sem check of 1e6 objects and 1,000 tasks")
     found = _large_rows(home, rounds)
     say("exai sem check of a target at full speed")
-    return [*found, *_churn_rows(home, scans=200 if quick else 10_000), _pair_row(rounds)]
+    churned = _churn_rows(home, scans=200 if quick else 10_000)
+    say("a look from within at 1e6 objects")
+    return [*found, *churned, _pair_row(rounds), *_inject_rows(home, scans=5 if quick else 100)]
 
 
 def _large_rows(home: Path, rounds: int) -> list[Row]:
@@ -224,6 +226,41 @@ def churn(pid: int, *, scans: int, longest_s: float) -> tuple[int, int, float]:
                 second = together(scan, said, scanner.scan())
                 accused += sum(one.verdict in ACCUSATIONS for one in second)
     return done, accused, time.perf_counter() - began
+
+
+def _inject_rows(home: Path, *, scans: int) -> list[Row]:
+    """The loop's gaps while a thread of ours looks from within, and the longest stretch that it works."""
+    from exai_ops.sem.inject.scan import InjectedScanner
+
+    gaps, busiest, held = [], [], []
+    with (
+        _target(LARGE, home) as (child, _),
+        InjectedScanner(child.pid, say=lambda _: None) as scanner,
+    ):
+        for _ in range(scans):
+            _ask(child, "begin")
+            began = time.perf_counter()
+            scanner.scan()
+            took_s = time.perf_counter() - began
+            gap = float(_ask(child, "end"))
+            _ask(child, "begin")
+            time.sleep(took_s)
+            gaps.append(gap - float(_ask(child, "end")))
+            busiest.append(scanner.busiest_s * 1000)
+            held.append(scanner.held_s * 1000)
+    return [
+        _row(
+            f"`--inject`, {scans} scans: its loop's longest gap, beyond that of as long a time after",
+            "ms",
+            "at most 50 ms",
+            gaps,
+            50,
+        ),
+        _row(
+            "of all, the probe's longest stretch of processor time", "ms", "at most 50 ms", [max(busiest)], 50
+        ),
+        _row("its main thread held", "ms", "", held),
+    ]
 
 
 def _pair_row(rounds: int) -> Row:

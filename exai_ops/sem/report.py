@@ -14,6 +14,7 @@ from exai_ops.sem.rules import finding, findings, said
 
 SCHEMA_VERSION: Final = 1
 _MOST: Final = 5
+_KEPT_BY_THE_KERNEL: Final = ("threading.Lock", "threading.RLock", "multiprocessing.")
 _CALM: Final = frozenset({Verdict.IDLE, Verdict.BUSY})
 
 
@@ -64,6 +65,8 @@ def _block(pid: int, one: Semaphore, judgement: Judgement, most: int | None) -> 
     yield from _listed("held by", [_holder(holder) for holder in certain], most)
     yield from _listed("might come back from", [_holder(holder) for holder in possible], most)
     yield from _listed("waits:", [_waiter(waiter) for waiter in one.waiters], most)
+    if not one.value and not one.waiters and one.kind.startswith(_KEPT_BY_THE_KERNEL):
+        yield f"    waits: not known of a {one.kind}: threads and processes that wait for one are in no list"
     if judgement.verdict not in _CALM:
         yield f"    hint: {finding(pid, one, judgement).hint}"
 

@@ -25,7 +25,7 @@ from exai_ops.sem.inject.call import give
 from exai_ops.sem.inject.elf import functions
 from exai_ops.sem.inject.merge import informed, is_open, merged
 from exai_ops.sem.inject.scan import InjectedScanner
-from exai_ops.sem.model import Judgement, Scan, Semaphore, Verdict
+from exai_ops.sem.model import Holder, Judgement, Scan, Semaphore, Verdict
 from exai_ops.sem.process import Process
 
 from .targets import PYTHONS, running
@@ -261,9 +261,34 @@ def scan_of(*semaphores: Semaphore, notes: tuple[str, ...] = ()) -> Scan:
     return Scan(1, 1, "3.11.7", 0.0, 0.0, semaphores, notes=notes)
 
 
-LEAKED, SUSPECT, UNKNOWN, IDLE = (
-    Judgement(one) for one in (Verdict.LEAKED, Verdict.SUSPECT, Verdict.UNKNOWN, Verdict.IDLE)
+LEAKED = Judgement(Verdict.LEAKED, 1)
+SUSPECT, UNKNOWN, IDLE = (Judgement(one) for one in (Verdict.SUSPECT, Verdict.UNKNOWN, Verdict.IDLE))
+
+
+HELD: Final = Holder("with", "Task-1")
+FRAME: Final = Holder("frame", "Task-2", (), None, certain=False)
+LEASE: Final = Holder("object", "Lease", certain=False)
+
+
+@pytest.mark.parametrize(
+    ("outside", "within", "whole", "expected"),
+    [
+        ((), (), True, (Verdict.LEAKED, 2)),
+        ((FRAME,), (), True, (Verdict.LEAKED, 2)),
+        ((FRAME,), (), False, (Verdict.SUSPECT, 0)),  # what it gave away may not have been seen
+        ((FRAME, LEASE), (), True, (Verdict.SUSPECT, 0)),
+        ((FRAME, HELD), (), True, (Verdict.LEAKED, 1)),
+        ((FRAME, HELD), (HELD,), True, (Verdict.LEAKED, 2)),
+        ((FRAME, HELD, HELD), (), True, (Verdict.SUSPECT, 0)),
+    ],
 )
+def test_a_loss_takes_both_looks(
+    outside: tuple[Holder, ...], within: tuple[Holder, ...], whole: bool, expected: tuple[Verdict, int]
+) -> None:
+    outer = scan_of(replace(semaphore(1, 5), holders=outside))
+    inner = scan_of(replace(semaphore(1, 5), holders=within))
+    _, (said,) = merged(outer, [SUSPECT], inner, [Judgement(Verdict.LEAKED, 2)], whole=whole)
+    assert (said.verdict, said.permits) == expected
 
 
 @pytest.mark.parametrize(
@@ -413,3 +438,17 @@ def test_a_call_that_comes_late_is_still_taken_back() -> None:
         assert child.stdout.readline()  # it goes on
         until(lambda: not left(child.pid)[0] and not set(left(child.pid)[1]) - before)
         assert child.poll() is None
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_a_large_heap_is_not_kept_alive_afterwards(python: str) -> None:
+    source = (
+        "import gc\nSEM = asyncio.BoundedSemaphore(3)\ngc.freeze(); gc.disable()\n"
+        "tell(x=1); sys.stdin.readline()\n"
+        "tell(ours=sum(type(one).__module__ == 'exai_sem_probe' for one in gc.get_objects()))"
+    )
+    with running(python, source) as (child, _), InjectedScanner(child.pid, say=quiet) as scanner:
+        scanner.scan()
+        assert not scanner.whole
+        until(lambda: len(os.listdir(f"/proc/{child.pid}/task")) == 1)  # noqa: PTH208
+        assert ask(child) == {"ours": 0}

@@ -157,3 +157,21 @@ def _without_colour(line: str) -> str:
     import re
 
     return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", line)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "waiting", "said"),
+    [
+        ("threading.Lock", 0, 0, True),
+        ("threading.RLock", 0, 0, True),
+        ("multiprocessing.Semaphore", 0, 0, True),
+        ("threading.Lock", 1, 0, False),
+        ("threading.Lock", 0, 1, False),
+        ("threading.Semaphore", 0, 0, False),
+        ("asyncio.Lock", 0, 0, False),
+    ],
+)
+def test_text_says_where_waiters_cannot_be_known(kind: str, value: int, waiting: int, said: bool) -> None:
+    one = replace(_semaphore(waiting=waiting), kind=kind, value=value)
+    text = as_text(_scan(one), [Judgement(Verdict.BUSY)])
+    assert (f"waits: not known of a {kind}" in text) is said

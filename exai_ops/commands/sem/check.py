@@ -145,4 +145,5 @@ def _look_within(pid: int, scan: Scan, said: list[Judgement]) -> Looked:
         typer.echo(f"--inject: nothing is in doubt about process {pid}, so no code is run in it", err=True)
         return scan, said
     with InjectedScanner(pid, say=lambda text: typer.echo(visible(text), err=True), outside=scan) as scanner:
-        return merged(scan, said, *look(scanner))
+        within, says = look(scanner)
+        return merged(scan, said, within, says, whole=scanner.whole)

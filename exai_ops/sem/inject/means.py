@@ -13,7 +13,7 @@ from exai_ops.errors import CouldNotLook
 from exai_ops.sem.executable import NotReadable
 from exai_ops.sem.inject.call import Call, give, left_by_others
 from exai_ops.sem.inject.workspace import START, Workspace, begun_in, remove_left
-from exai_ops.sem.process import Process
+from exai_ops.sem.process import Process, tracer_of
 
 PROBE: Final = Path(__file__).with_name("probe_script.py")
 REMOTE_EXEC: Final = (3, 14)
@@ -139,6 +139,12 @@ def _by_remote_exec(process: Process) -> bool:
 
 def check(process: Process) -> None:
     """Raise NotReadable when a process could not run what is brought into it."""
+    tracer = tracer_of(process.pid)
+    if tracer:
+        raise NotReadable(
+            f"process {process.pid} is traced by process {tracer}: no second tracer may bring code into it",
+            hint=f"end process {tracer}, or look without --inject",
+        )
     if process.state in {"T", "t"}:
         raise NotReadable(
             f"process {process.pid} is stopped: code brought into it would not run",

@@ -26,6 +26,7 @@ MOMENT_S = 0.004
 TRIES = 15
 CHUNK = 200
 SMALL_HEAP_BLOCKS = 150_000  # up to here all objects are listed at once: 3 ms
+FEW_FROZEN = 2000
 MOST_FRAMES = 50_000
 MOST_SHOWN = 300
 MOST_STACK = 40
@@ -95,13 +96,14 @@ class Heap:
     def __init__(self, rest):
         self.rest = rest
         self.loose = []
+        self.founds = []
         self.count = 0
         self.whole = True
 
     def chunks(self):
         self.count = 0
-        # what is frozen is in no generation that could be listed
-        if sys.getallocatedblocks() < SMALL_HEAP_BLOCKS and not gc.get_freeze_count():
+        # what is frozen is in no generation that could be listed; 3.12 freezes a few hundred immortal objects itself
+        if sys.getallocatedblocks() < SMALL_HEAP_BLOCKS and gc.get_freeze_count() < FEW_FROZEN:
             listed = gc.get_objects()
             self.rest()
             while listed:
@@ -125,12 +127,12 @@ class Heap:
 
         Deep before wide, and of large containers one at a time, so that what waits to be looked at stays short.
         """
-        own = sys._getframe()
         todo, large = [], []
-        seen = Seen({id(todo), id(large), id(self), id(self.__dict__), id(own), id(self.loose)})
+        seen = Seen({id(todo), id(large), id(self), id(self.__dict__), id(self.loose), id(sys._getframe())})
         seen.skip.update((id(seen), id(seen.pages), id(seen.skip)))
-        roots = (dict(sys.modules), list(sys._current_frames().values()), object.__subclasses__(), tasks_of())
-        todo += seen.fresh([*roots, *young()])
+        roots = (dict(sys.modules), frames(), object.__subclasses__(), tasks_of())
+        todo += seen.fresh(roots)
+        todo += seen.fresh(young())  # a list that is being built would hold itself
         roots = None
         pieces_ = iter(())
         while True:
@@ -170,7 +172,14 @@ class Heap:
             yield from self.give(some)
 
     def leave(self):
-        """What nothing else holds, in a ring: the collector takes it, in whatever thread it runs."""
+        """What nothing else holds, in a ring: the collector takes it, in whatever thread it runs.
+
+        What was found may hold itself, by way of lists of ours that were among the objects.
+        """
+        for found in self.founds:
+            for some in found.referrers.values():
+                del some[:]
+            found.__dict__.clear()
         if self.loose and gc.isenabled():
             self.loose.append(self.loose)
         self.loose = []
@@ -201,14 +210,21 @@ class Seen:
         return found
 
 
+def frames():
+    """The running frames of all threads but ours, which would hold itself."""
+    own = sys.modules["_thread"].get_ident()
+    return [frame for ident, frame in sys._current_frames().items() if ident != own]
+
+
 def young():
     """What the collector has not yet found to last, where that cannot be so many that to list them takes long."""
     first, second = gc.get_threshold()[:2]
     if not gc.isenabled() or not 0 < first <= MOST_YOUNG:
         return []
-    return gc.get_objects(generation=0) + (
-        gc.get_objects(generation=1) if first * max(second, 1) <= MOST_YOUNG else []
-    )
+    older = gc.get_objects(generation=1) if first * max(second, 1) <= MOST_YOUNG else []
+    newer = gc.get_objects(generation=0)
+    newer += older
+    return newer
 
 
 def sized(one):
@@ -398,6 +414,7 @@ class Found:
 def survey(heap, wanted):
     """The referrers of wanted objects, and what may run later."""
     found = Found()
+    heap.founds.append(found)
     sorts = {}
     wanted_ids = frozenset(wanted)
     for chunk in heap.chunks():

@@ -33,6 +33,7 @@ class InjectedScanner:
     Attributes:
         held_s: For how long the main thread was held the last time.
         longest_s: The longest stretch of the probe's work between two rests, as it measured itself.
+        whole: Whether every object was seen the last time.
         busiest_s: The same in processor time, which a loaded machine does not lengthen.
 
     Raises:
@@ -58,6 +59,7 @@ class InjectedScanner:
         self.held_s = 0.0
         self.longest_s = 0.0
         self.busiest_s = 0.0
+        self.whole = True
 
     def __enter__(self) -> Self:
         return self
@@ -78,7 +80,8 @@ class InjectedScanner:
         flows = self._flows_of(answer["codes"])
         semaphores = tuple(_semaphores(answer, flows))
         notes = [f"looked at from within: its main thread was held for {self.held_s * 1000:.1f} ms"]
-        if not answer["whole"]:
+        self.whole = answer["whole"]
+        if not self.whole:
             notes.append("a large heap: objects that only C code or garbage refers to are not seen")
         found = Scan(
             pid=self._process.pid,
