@@ -20,22 +20,26 @@ from exai_ops.sem.passive.callbacks import Callback, Callbacks
 from exai_ops.sem.passive.functions import Functions
 from exai_ops.sem.passive.homes import Home, Homes
 from exai_ops.sem.passive.leases import Carried, Leases
-from exai_ops.sem.passive.live import Live
+from exai_ops.sem.passive.live import Chains, Live
 from exai_ops.sem.passive.primitives import Primitive, Primitives
 from exai_ops.sem.passive.resolve import Resolver
 from exai_ops.sem.passive.settle import settle, unexplained
 from exai_ops.sem.passive.taken import Account, Taken
 from exai_ops.sem.process import Process
+from exai_ops.sem.survey import Survey
 from exai_ops.sem.twin import command, layout_of
 from exai_ops.sem.verdict import judge
 
 _TASKS: Final = ("_asyncio.Task", "asyncio.tasks.Task")
 _CODE: Final = ("coroutine", "generator", "async_generator")
-_APART_S: Final = 0.025
+_APART_S: Final = 0.005
+_LONG_APART_S: Final = 0.02
 _ROUNDS: Final = 3
 _NEW_EVERY: Final = 4
-_MOST_SAMPLES: Final = 60
+_MOST_SAMPLES: Final = 200
 _ENOUGH: Final = 12
+_PLAIN_ENOUGH: Final = 6  # of readings that accuse of nothing
+_ACCUSES_S: Final = 0.2  # the least that is taken to accuse something that moves
 _MOVING_S: Final = 1.5
 _SURE: Final = 0.8
 _PAUSE_S: Final = 0.001
@@ -94,12 +98,13 @@ class PassiveScanner:
         self._memory = Memory(pid)
         self.objects = Objects(self._memory, self._layout)
         self._frames = Frames(self.objects)
+        self._chains = Chains(self._frames)
         self._resolver = Resolver(self.objects)
         self._twin = FlowTwin(command(self.process))
         self._functions = Functions(self.objects, self._resolver, self._twin)
         self._primitives = Primitives(self.objects)
         self._homes: dict[int, list[Home]] = {}
-        self._looked = False
+        self._first = True
         self._bounds = Bounds(
             self.objects,
             self._resolver,
@@ -126,13 +131,14 @@ class PassiveScanner:
         began_s = time.monotonic()
         self.objects.forget()
         self._resolver.forget()
-        self._kinds = self._all_kinds()
-        self._places.clear()
-        if not self._looked:
-            self._functions.look()
-            self._looked = True
-        first = self._sample(new=True)
-        self._name({address: one.primitive for address, one in first.items()})
+        self._chains.begin()
+        survey = Survey(self.objects, tables=self._first, codes=self._first)
+        survey.take(self._wanted, self._functions.verbs if self._first else lambda: ())
+        self._looked(survey)
+        self._memory.forget_pages()
+        first = self._sample()
+        self._name(first.keys(), survey)
+        self._first = False
         self._bound(first)
         seen = self._steady(first)
         self._settle(seen)
@@ -150,13 +156,26 @@ class PassiveScanner:
             notes=self.process.notes,
         )
 
+    def _wanted(self) -> set[int]:
+        """The types whose instances a scan begins with, by the types that are known now."""
+        kinds = self._all_kinds()
+        module = self.objects.static["module"]
+        return {*kinds.semaphores, *kinds.tasks, *kinds.code, *([module] if self._first else ())}
+
+    def _looked(self, survey: Survey) -> None:
+        """Take in what a survey has found."""
+        self._kinds = kinds = self._all_kinds()
+        of = {*kinds.semaphores, *kinds.tasks, *kinds.code}
+        self._places = {kind: set(survey.instances.get(kind, ())) for kind in of}
+        if self._first:
+            self._functions.look(survey)
+
     # Reading until it holds still
 
     def _steady(self, first: Mapping[int, _Seen]) -> dict[int, _Seen]:
         """A reading of every semaphore: as it stands, or for one that moves, as it mostly is."""
         seen = dict(first)
-        time.sleep(_APART_S)
-        if not self._memory.renew():
+        if not self._moves(all(map(self._plain, first.values()))):
             return seen
         series = {}
         for address, now in self._sample().items():
@@ -170,19 +189,30 @@ class PassiveScanner:
             seen[address] = self._typical(some)
         return seen
 
+    def _moves(self, plain: bool) -> bool:
+        """Whether anything that was read changes within a moment, a longer one where something is accused."""
+        for pause_s in (_APART_S,) if plain else (_APART_S, _LONG_APART_S):
+            time.sleep(pause_s)
+            if self._memory.renew():
+                return True
+        return False
+
     def _follow(self, series: dict[int, list[_Seen]]) -> None:
-        """Read what moves again and again, until most readings agree."""
-        until_s = time.monotonic() + _MOVING_S
+        """Read what moves again and again, until most readings agree; longer where they accuse."""
+        began_s = time.monotonic()
         moving = set(series)
         for number in range(_MOST_SAMPLES):
-            if not moving or time.monotonic() > until_s:
+            took_s = time.monotonic() - began_s
+            if not moving or took_s > _MOVING_S:
                 return
             time.sleep(_PAUSE_S * (number % 5))  # out of step with what goes round
             again = self._sample(new=number % _NEW_EVERY == 0)
             moving &= again.keys()
             for address in list(moving):
                 series[address].append(again[address])
-                if number % _NEW_EVERY == 0 and self._mostly(series[address]) is not None:
+                left = self._mostly(series[address])
+                sure = left is not None and took_s > _ACCUSES_S and number % _NEW_EVERY == 0
+                if sure or (left == 0 and self._missing(again[address]) is not None):
                     moving.discard(address)
 
     def _sample(self, *, new: bool = False) -> dict[int, _Seen]:
@@ -194,14 +224,15 @@ class PassiveScanner:
         kinds = self._kinds
         self._resolver.forget_objects()
         if new:
-            self._memory.refresh()
+            self._memory.remap()
+            self._memory.renew()
             self._look_for_new()
         self._memory.renew()
         after = self._now(kinds.semaphores)
         found = {
             one.address: one for one in self._primitives.read(kinds.semaphores, self._at(kinds.semaphores))
         }
-        live = Live(self.objects, self._frames)
+        live = Live(self.objects, self._frames, self._chains)
         live.read(self._all_at(kinds.tasks), self._all_at(kinds.code))
         self._tasks, self._threads = len(live.tasks), live.threads
         self._bounds.known = frozenset(
@@ -225,11 +256,8 @@ class PassiveScanner:
 
     def _now(self, kinds: Mapping[int, str]) -> dict[int, Primitive]:
         """The semaphores as they are this very moment, beside the pages that are kept."""
-        self._memory.live = True
-        try:
+        with self._memory.anew():
             return {one.address: one for one in self._primitives.read(kinds, self._at(kinds))}
-        finally:
-            self._memory.live = False
 
     def _at(self, kinds: Iterable[int]) -> dict[int, list[int]]:
         """Live objects of these types, where some have been seen: allocators use a place again."""
@@ -306,10 +334,11 @@ class PassiveScanner:
     def _mostly(self, some: list[_Seen]) -> int | None:
         """What most of enough readings miss, None when they do not agree."""
         sure = [self._left(one) for one in some if one.steady]
-        if len(sure) < _ENOUGH:
+        if len(sure) < _PLAIN_ENOUGH:
             return None
         left, times = Counter(sure).most_common(1)[0]
-        return left if times > _SURE * len(sure) else None
+        plain = left == 0 and self._missing(some[-1]) is not None
+        return left if times > _SURE * len(sure) and (plain or len(sure) >= _ENOUGH) else None
 
     def _left(self, one: _Seen) -> int:
         """Permits that are out and that no call has; of an unknown bound, less by that."""
@@ -357,10 +386,15 @@ class PassiveScanner:
 
     # Names and bounds
 
-    def _name(self, found: Mapping[int, Primitive]) -> None:
-        new = [address for address in found if address not in self._homes]
-        if new:
-            self._homes.update(Homes(self.objects).of(new))
+    def _name(self, found: Iterable[int], survey: Survey) -> None:
+        """Name those that are new."""
+        modules = survey.instances.get(self.objects.static["module"])
+        calls = [one for kind in self._kinds.code for one in survey.instances.get(kind, ())]
+        homes = Homes(self.objects, modules, survey.tables, calls)
+        self._homes.update(self._named(homes, {one for one in found if one not in self._homes}))
+
+    def _named(self, homes: Homes, new: set[int]) -> dict[int, list[Home]]:
+        return homes.of(new) if new else {}
 
     def _bound(self, seen: Mapping[int, _Seen]) -> None:
         """Look in the source for the bounds that are not stored."""
