@@ -46,7 +46,10 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "sem": Entry("exai_ops.commands.sem.app", "sem", "Find permits that leak, in any live Python process."),
     "version": Entry("exai_ops.commands.version", "version", "Print the versions in use."),
 }
-QUICK: Final[Mapping[tuple[str, ...], str]] = {("env", "check"): "exai_ops.commands.env.checking"}
+QUICK: Final[Mapping[tuple[str, ...], str]] = {
+    ("env", "check"): "exai_ops.commands.env.checking",
+    ("sem", "check"): "exai_ops.commands.sem.plain",
+}
 """Modules whose ``quickly(args)`` does what the command does, or gives None where typer must see to it:
 the import of typer is half of what such a command takes.
 """

@@ -180,14 +180,6 @@ class Frames:
             loop=future.loop,
         )
 
-    def is_over(self, address: int) -> bool:
-        """Whether a task or future has a result, an error, or was cancelled."""
-        if self.objects.kind(address) not in {"task", "future"}:
-            return False
-        if self.objects.is_c_future(address):
-            return self.memory.i32(address + self._at["fut_state"]) != 0
-        return self._plain_future(address).state != "pending"
-
     def future(self, address: int) -> FutureInfo | None:
         """A future or task."""
         if self.objects.kind(address) not in {"task", "future"}:

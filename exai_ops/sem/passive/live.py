@@ -82,9 +82,9 @@ class Chains:
         return found
 
     def _read(self, address: int) -> tuple[TaskInfo | None, tuple[Frame, ...]]:
-        if self._frames.is_over(address):
-            return None, ()
         info = self._frames.task(address)
+        if info is not None and info.state != "pending":
+            return info, ()
         return info, tuple(self._frames.chain(address if info is None else info.coroutine))
 
 
