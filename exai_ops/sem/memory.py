@@ -66,6 +66,7 @@ class Memory:
             raise ProcessGone(f"process {pid} ended just now") from None
         self._pages: dict[int, bytes] = {}
         self._behind: dict[int, bytes] = {}
+        self._last: dict[int, bytes] = {}
         self._changed: set[int] | None = None
         self._maps: list[Mapping] | None = None
         self._ranges: dict[str, list[tuple[int, int]]] = {}
@@ -99,13 +100,18 @@ class Memory:
         self._ranges.clear()
         self._maps = None
 
-    def renew(self) -> bool:
-        """Read every page that is kept again, all within about a millisecond; whether one has changed."""
+    def renew(self, ends: Collection[int] = ()) -> bool:
+        """Read every page that is kept again, all within a fraction of a millisecond; whether one changed.
+
+        Args:
+            ends: Numbers of pages that are read first, and once more last: see :meth:`after`.
+        """
+        self._last = {}
         numbers = sorted(self._pages)
         if len(numbers) > _CACHED_PAGES // 2:
             self.refresh()
             return True
-        before, self._pages = self._pages, self._again(numbers)
+        before, self._pages = self._pages, self._again(numbers, ends)
         changed = {number for number, page in before.items() if self._pages.get(number) != page}
         if self._changed is not None:
             self._changed |= changed
@@ -118,11 +124,12 @@ class Memory:
         found, self._changed = self._changed, set()
         return found
 
-    def _again(self, numbers: list[int]) -> dict[int, bytes]:
+    def _again(self, numbers: list[int], ends: Collection[int]) -> dict[int, bytes]:
         """These pages as they are now, in one call to the system where it lets us."""
-        found = read_pages(self.pid, numbers) if self._file >= 0 else None
+        found = read_pages(self.pid, numbers, ends) if self._file >= 0 else None
         if found is not None:
-            return found
+            self._last = found[1]
+            return found[0]
         kept: dict[int, bytes] = {}
         for first, count in runs(numbers):
             data = self._direct(first << 12, count * PAGE)
@@ -131,9 +138,11 @@ class Memory:
         return kept
 
     @contextmanager
-    def anew(self) -> Iterator[None]:
-        """Reads within see the process as it is then; the pages that are kept stay beside."""
-        kept, self._pages = self._pages, {}
+    def after(self) -> Iterator[None]:
+        """Reads within see the process as it was when all pages had been renewed: the pages that were read
+        last as they were then, others as they are now. The pages that are kept stay beside.
+        """
+        kept, self._pages = self._pages, dict(self._last)
         try:
             yield
         finally:

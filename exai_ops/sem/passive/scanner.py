@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -13,7 +11,7 @@ from typing import Final, NamedTuple, Self
 from exai_ops.sem.flow_twin import FlowTwin
 from exai_ops.sem.frames import Frames
 from exai_ops.sem.memory import Memory
-from exai_ops.sem.model import Holder, Judgement, Scan, Semaphore, Verdict, Waiter
+from exai_ops.sem.model import Judgement, Scan, Semaphore, Verdict, Waiter
 from exai_ops.sem.objects import Objects
 from exai_ops.sem.passive.bounds import Bound, Bounds
 from exai_ops.sem.passive.callbacks import Callback, Callbacks
@@ -24,7 +22,8 @@ from exai_ops.sem.passive.live import Chains, Live
 from exai_ops.sem.passive.primitives import Primitive, Primitives
 from exai_ops.sem.passive.resolve import Resolver
 from exai_ops.sem.passive.settle import settle, unexplained
-from exai_ops.sem.passive.taken import Account, Taken
+from exai_ops.sem.passive.steady import Seen, Steady
+from exai_ops.sem.passive.taken import Taken
 from exai_ops.sem.process import Process
 from exai_ops.sem.survey import Survey
 from exai_ops.sem.twin import command, layout_of
@@ -32,43 +31,8 @@ from exai_ops.sem.verdict import judge
 
 _TASKS: Final = ("_asyncio.Task", "asyncio.tasks.Task")
 _CODE: Final = ("coroutine", "generator", "async_generator")
-_APART_S: Final = 0.005
-_LONG_APART_S: Final = 0.02
 _ROUNDS: Final = 3
-_NEW_EVERY: Final = 4
-_MOST_SAMPLES: Final = 200
-_ENOUGH: Final = 12
-_PLAIN_ENOUGH: Final = 6  # of readings that accuse of nothing
-_ACCUSES_S: Final = 0.2  # the least that is taken to accuse something that moves
-_MOVING_S: Final = 1.5
-_SURE: Final = 0.8
-_PAUSE_S: Final = 0.001
 _UNSTEADY: Final = "it changes faster than it can be read"
-
-
-@dataclass
-class _Seen:
-    """A semaphore at a moment when it held still."""
-
-    primitive: Primitive
-    account: Account
-    waiters: tuple[Waiter, ...]
-    granted: int
-    steady: bool
-    holders: list[Holder] = field(default_factory=list)
-    carried: bool = False
-
-    def same(self, other: _Seen) -> bool:
-        """Whether nothing happened between two readings."""
-        mine, its = (
-            (self.primitive, self.account, self.granted),
-            (other.primitive, other.account, other.granted),
-        )
-        return mine == its
-
-    def missing(self, bound: int | None) -> int | None:
-        """Permits that are out."""
-        return None if bound is None else bound - self.primitive.value - self.granted
 
 
 class _Kinds(NamedTuple):
@@ -114,6 +78,7 @@ class PassiveScanner:
         self._known: dict[int, Bound] = {}
         self._kinds = _Kinds({}, frozenset(), frozenset())
         self._places: dict[int, set[int]] = {}
+        self._pages: frozenset[int] = frozenset()  # those that semaphores lie in
         self._tasks = 0
         self._threads = 0
 
@@ -136,11 +101,11 @@ class PassiveScanner:
         survey.take(self._wanted, self._functions.verbs if self._first else lambda: ())
         self._looked(survey)
         self._memory.forget_pages()
-        first = self._sample()
+        first = self.sample()
         self._name(first.keys(), survey)
         self._first = False
         self._bound(first)
-        seen = self._steady(first)
+        seen = Steady(self).of(first)
         self._settle(seen)
         semaphores = tuple(self._semaphore(one) for one in seen.values())
         now_s = time.monotonic()
@@ -170,52 +135,9 @@ class PassiveScanner:
         if self._first:
             self._functions.look(survey)
 
-    # Reading until it holds still
+    # One reading
 
-    def _steady(self, first: Mapping[int, _Seen]) -> dict[int, _Seen]:
-        """A reading of every semaphore: as it stands, or for one that moves, as it mostly is."""
-        seen = dict(first)
-        if not self._moves(all(map(self._plain, first.values()))):
-            return seen
-        series = {}
-        for address, now in self._sample().items():
-            before = seen.get(address)
-            seen[address] = now
-            still = before is not None and now.steady and now.same(before)
-            if before is not None and not (still and self._plain(now)):
-                series[address] = [before, now]
-        self._follow(series)
-        for address, some in series.items():
-            seen[address] = self._typical(some)
-        return seen
-
-    def _moves(self, plain: bool) -> bool:
-        """Whether anything that was read changes within a moment, a longer one where something is accused."""
-        for pause_s in (_APART_S,) if plain else (_APART_S, _LONG_APART_S):
-            time.sleep(pause_s)
-            if self._memory.renew():
-                return True
-        return False
-
-    def _follow(self, series: dict[int, list[_Seen]]) -> None:
-        """Read what moves again and again, until most readings agree; longer where they accuse."""
-        began_s = time.monotonic()
-        moving = set(series)
-        for number in range(_MOST_SAMPLES):
-            took_s = time.monotonic() - began_s
-            if not moving or took_s > _MOVING_S:
-                return
-            time.sleep(_PAUSE_S * (number % 5))  # out of step with what goes round
-            again = self._sample(new=number % _NEW_EVERY == 0)
-            moving &= again.keys()
-            for address in list(moving):
-                series[address].append(again[address])
-                left = self._mostly(series[address])
-                sure = left is not None and took_s > _ACCUSES_S and number % _NEW_EVERY == 0
-                if sure or (left == 0 and self._missing(again[address]) is not None):
-                    moving.discard(address)
-
-    def _sample(self, *, new: bool = False) -> dict[int, _Seen]:
+    def sample(self, *, new: bool = False) -> dict[int, Seen]:
         """Every semaphore as it is now; steady is what was the same before and after.
 
         Args:
@@ -227,11 +149,12 @@ class PassiveScanner:
             self._memory.remap()
             self._memory.renew()
             self._look_for_new()
-        self._memory.renew()
-        after = self._now(kinds.semaphores)
-        found = {
-            one.address: one for one in self._primitives.read(kinds.semaphores, self._at(kinds.semaphores))
-        }
+        self._memory.renew(self._pages)
+        with self._memory.after():
+            after = self._read(kinds.semaphores)
+        with self._memory.traced() as pages:
+            found = self._read(kinds.semaphores)
+        self._pages = frozenset(pages)
         live = Live(self.objects, self._frames, self._chains)
         live.read(self._all_at(kinds.tasks), self._all_at(kinds.code))
         self._tasks, self._threads = len(live.tasks), live.threads
@@ -245,8 +168,12 @@ class PassiveScanner:
         for address, one in found.items():
             waiters, granted = self._waiters(one, live)
             steady = after.get(address) == one
-            seen[address] = _Seen(one, taken.accounts[address], waiters, granted, steady)
+            seen[address] = Seen(one, taken.accounts[address], waiters, granted, steady)
         return seen
+
+    def changes(self) -> bool:
+        """Whether anything that was read is different by now; it is read again."""
+        return self._memory.renew()
 
     def _look_for_new(self) -> None:
         """Note where there are semaphores, tasks and calls."""
@@ -254,10 +181,8 @@ class PassiveScanner:
         for kind, addresses in self.objects.instances({*kinds.semaphores, *kinds.tasks, *kinds.code}).items():
             self._places.setdefault(kind, set()).update(addresses)
 
-    def _now(self, kinds: Mapping[int, str]) -> dict[int, Primitive]:
-        """The semaphores as they are this very moment, beside the pages that are kept."""
-        with self._memory.anew():
-            return {one.address: one for one in self._primitives.read(kinds, self._at(kinds))}
+    def _read(self, kinds: Mapping[int, str]) -> dict[int, Primitive]:
+        return {one.address: one for one in self._primitives.read(kinds, self._at(kinds))}
 
     def _at(self, kinds: Iterable[int]) -> dict[int, list[int]]:
         """Live objects of these types, where some have been seen: allocators use a place again."""
@@ -289,28 +214,28 @@ class PassiveScanner:
 
     # What is missing, and what carries it
 
-    def _settle(self, seen: dict[int, _Seen]) -> None:
+    def _settle(self, seen: dict[int, Seen]) -> None:
         """Give each its holders; where permits are still missing, look at objects and callbacks too."""
         for one in seen.values():
-            one.holders = settle(self._missing(one), one.account)
+            one.holders = settle(self.missing(one), one.account)
         open_ = {a for a, one in seen.items() if one.steady and self._unexplained(one) != 0}
         for _ in range(_ROUNDS):
             if not open_:
                 return
             open_ = self._carry(seen, open_)
 
-    def _carry(self, seen: Mapping[int, _Seen], some: set[int]) -> set[int]:
+    def _carry(self, seen: Mapping[int, Seen], some: set[int]) -> set[int]:
         """Look for carriers of what these miss; those that moved meanwhile, and are still accused."""
         carried, callbacks = self._carriers(some)
-        after = self._sample() if self._memory.renew() else {}
+        after = self.sample() if self._memory.renew() else {}
         moved = set()
         for address in some:
             one = seen[address]
-            if carried[address].consumed and one.primitive.bound is None and (self._missing(one) or 0) < 0:
+            if carried[address].consumed and one.primitive.bound is None and (self.missing(one) or 0) < 0:
                 self._known[address] = self._known[address]._replace(value=None, counts=True)
             before = one.holders
             rank = _rank(judge(self._semaphore(one)))
-            one.holders = settle(self._missing(one), one.account, carried[address], callbacks[address])
+            one.holders = settle(self.missing(one), one.account, carried[address], callbacks[address])
             new = _rank(judge(self._semaphore(one)))
             if one.carried and new > rank:
                 one.holders = before
@@ -319,39 +244,13 @@ class PassiveScanner:
                 moved.add(address)
         return moved
 
-    def _plain(self, one: _Seen) -> bool:
-        """Whether a reading accuses of nothing, so that two alike are enough."""
-        return self._missing(one) is None or self._left(one) == 0
+    def missing(self, one: Seen) -> int | None:
+        """Permits that are out, None when the bound is not known."""
+        bound = self._bound_of(one.primitive)[0]
+        return None if bound is None else bound - one.primitive.value - one.granted
 
-    def _typical(self, some: list[_Seen]) -> _Seen:
-        """One reading of many: one that misses what most of them do, else one that misses least."""
-        sure = [one for one in some if one.steady] or some
-        wanted = self._mostly(some)
-        if wanted is None:
-            return min(reversed(sure), key=lambda one: abs(self._left(one)))
-        return next(one for one in reversed(sure) if self._left(one) == wanted)
-
-    def _mostly(self, some: list[_Seen]) -> int | None:
-        """What most of enough readings miss, None when they do not agree."""
-        sure = [self._left(one) for one in some if one.steady]
-        if len(sure) < _PLAIN_ENOUGH:
-            return None
-        left, times = Counter(sure).most_common(1)[0]
-        plain = left == 0 and self._missing(some[-1]) is not None
-        return left if times > _SURE * len(sure) and (plain or len(sure) >= _ENOUGH) else None
-
-    def _left(self, one: _Seen) -> int:
-        """Permits that are out and that no call has; of an unknown bound, less by that."""
-        missing = self._missing(one)
-        if missing is None:
-            missing = -one.primitive.value - one.granted
-        return unexplained(missing, settle(missing, one.account))
-
-    def _missing(self, one: _Seen) -> int | None:
-        return one.missing(self._bound_of(one.primitive)[0])
-
-    def _unexplained(self, one: _Seen) -> int:
-        missing = self._missing(one)
+    def _unexplained(self, one: Seen) -> int:
+        missing = self.missing(one)
         return 0 if missing is None else unexplained(missing, one.holders)
 
     def _carriers(self, semaphores: set[int]) -> tuple[dict[int, Carried], dict[int, list[Callback]]]:
@@ -396,7 +295,7 @@ class PassiveScanner:
     def _named(self, homes: Homes, new: set[int]) -> dict[int, list[Home]]:
         return homes.of(new) if new else {}
 
-    def _bound(self, seen: Mapping[int, _Seen]) -> None:
+    def _bound(self, seen: Mapping[int, Seen]) -> None:
         """Look in the source for the bounds that are not stored."""
         for address, one in seen.items():
             if one.primitive.bound is not None or address in self._known:
@@ -428,7 +327,7 @@ class PassiveScanner:
             return None, "none"
         return known.value, "no bound" if known.counts else "source"
 
-    def _semaphore(self, one: _Seen) -> Semaphore:
+    def _semaphore(self, one: Seen) -> Semaphore:
         primitive = one.primitive
         bound, bound_from = self._bound_of(primitive)
         known = self._known.get(primitive.address)
