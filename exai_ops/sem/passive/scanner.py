@@ -97,11 +97,17 @@ class PassiveScanner:
         self.objects.forget()
         self._resolver.forget()
         self._chains.begin()
+        before = self._read(self._kinds.semaphores)
         survey = Survey(self.objects, tables=self._first, codes=self._first)
         survey.take(self._wanted, self._functions.verbs if self._first else lambda: ())
+        self._note(survey)
+        if self._first:
+            self._memory.forget_pages()
+            before = self._read(self._kinds.semaphores)
         self._looked(survey)
         self._memory.forget_pages()
-        first = self.sample()
+        moved = self._read(self._kinds.semaphores) != before
+        first = self.sample(new=moved)  # whoever took a permit since may be new too
         self._name(first.keys(), survey)
         self._first = False
         self._bound(first)
@@ -127,11 +133,14 @@ class PassiveScanner:
         module = self.objects.static["module"]
         return {*kinds.semaphores, *kinds.tasks, *kinds.code, *([module] if self._first else ())}
 
-    def _looked(self, survey: Survey) -> None:
-        """Take in what a survey has found."""
+    def _note(self, survey: Survey) -> None:
+        """Note where there are semaphores, tasks and calls."""
         self._kinds = kinds = self._all_kinds()
         of = {*kinds.semaphores, *kinds.tasks, *kinds.code}
         self._places = {kind: set(survey.instances.get(kind, ())) for kind in of}
+
+    def _looked(self, survey: Survey) -> None:
+        """Take in what else a survey has found."""
         if self._first:
             self._functions.look(survey)
 
@@ -176,7 +185,7 @@ class PassiveScanner:
         return self._memory.renew()
 
     def _look_for_new(self) -> None:
-        """Note where there are semaphores, tasks and calls."""
+        """Note where there are semaphores, tasks and calls that were not there before."""
         kinds = self._kinds
         for kind, addresses in self.objects.instances({*kinds.semaphores, *kinds.tasks, *kinds.code}).items():
             self._places.setdefault(kind, set()).update(addresses)
