@@ -32,6 +32,7 @@ from exai_ops.sem.verdict import judge
 _TASKS: Final = ("_asyncio.Task", "asyncio.tasks.Task")
 _CODE: Final = ("coroutine", "generator", "async_generator")
 _ROUNDS: Final = 3
+_LOOKS: Final = 2  # at the whole heap in a row
 _UNSTEADY: Final = "it changes faster than it can be read"
 
 
@@ -107,7 +108,8 @@ class PassiveScanner:
         self._looked(survey)
         self._memory.forget_pages()
         moved = self._read(self._kinds.semaphores) != before
-        first = self.sample(new=moved)  # whoever took a permit since may be new too
+        unsure = moved or (self._first and any(map(self._is_unbound, before.values())))
+        first = self.sample(new=unsure)  # whoever took a permit since may be new too
         self._name(first.keys(), survey)
         self._first = False
         self._bound(first)
@@ -185,10 +187,27 @@ class PassiveScanner:
         return self._memory.renew()
 
     def _look_for_new(self) -> None:
-        """Note where there are semaphores, tasks and calls that were not there before."""
+        """Note where there are semaphores, tasks and calls that were not there before.
+
+        A holder that is missed makes something else of a semaphore without a bound, and nothing shows it: so
+        again, when one has changed meanwhile.
+        """
         kinds = self._kinds
-        for kind, addresses in self.objects.instances({*kinds.semaphores, *kinds.tasks, *kinds.code}).items():
-            self._places.setdefault(kind, set()).update(addresses)
+        for _ in range(_LOOKS):
+            before = self._unbound()
+            found = self.objects.instances({*kinds.semaphores, *kinds.tasks, *kinds.code})
+            for kind, addresses in found.items():
+                self._places.setdefault(kind, set()).update(addresses)
+            if self._unbound() == before:
+                return
+
+    def _unbound(self) -> list[Primitive]:
+        """Semaphores whose bound nothing says, as they are now."""
+        with self._memory.after():
+            return [one for one in self._read(self._kinds.semaphores).values() if self._is_unbound(one)]
+
+    def _is_unbound(self, one: Primitive) -> bool:
+        return self._bound_of(one)[0] is None
 
     def _read(self, kinds: Mapping[int, str]) -> dict[int, Primitive]:
         return {one.address: one for one in self._primitives.read(kinds, self._at(kinds))}
