@@ -16,6 +16,7 @@ from exai_ops.sem.flow_model import Effect, Event, Match, Path, last_names
 from exai_ops.sem.flow_twin import CodeRequest, FlowTwin
 from exai_ops.sem.objects import Objects
 from exai_ops.sem.passive.resolve import Resolver, Scope, Value
+from exai_ops.sem.survey import Survey
 
 VERBS: Final = ("acquire", "release")
 _DEPTH: Final = 3
@@ -63,10 +64,11 @@ class Functions:
 
     # Which are of interest
 
-    def look(self) -> None:
-        """Find the code objects that name ``acquire`` or ``release``, in two passes over the memory."""
+    def look(self, survey: Survey) -> None:
+        """Find the code objects that name ``acquire`` or ``release``; ``survey`` asked for ``verbs``."""
         objects = self._objects
-        self.direct = self._codes_naming(self._verbs())
+        places = (place for word in self.verbs() for place in survey.places.get(word, ()))
+        self.direct = self._codes(survey.codes_with(set(self._tuples(places))))
         infos = [objects.code(address) for address in self.direct]
         named = {info.name for info in infos if info is not None and not info.name.startswith(("<", "__"))}
         self.names = set(sorted(named - set(VERBS))[:_MOST_NAMES])
@@ -95,12 +97,12 @@ class Functions:
         tuples = {start for places in objects.memory.find(words).values() for start in self._tuples(places)}
         offset = objects.layout["co_names"]
         places = objects.memory.find(tuples) if tuples else {}
-        return {
-            place - offset
-            for found in places.values()
-            for place in found
-            if objects.kind(place - offset) == "code" and self.is_own(objects.code(place - offset))
-        }
+        return self._codes(place - offset for found in places.values() for place in found)
+
+    def _codes(self, addresses: Iterable[int]) -> set[int]:
+        """Those that are code objects of the program."""
+        objects = self._objects
+        return {one for one in addresses if objects.kind(one) == "code" and self.is_own(objects.code(one))}
 
     def is_own(self, info: CodeInfo | None) -> bool:
         """Whether code is the program's or a package's, not the standard library's."""
@@ -112,7 +114,7 @@ class Functions:
         """Whether code may do something to permits beside ``with`` blocks."""
         return info.address in self.direct or not self.names.isdisjoint(info.names)
 
-    def _verbs(self) -> set[int]:
+    def verbs(self) -> set[int]:
         """Addresses of the words themselves: names in code are one object each."""
         objects = self._objects
         found: set[int] = set()

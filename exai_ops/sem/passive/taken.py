@@ -64,17 +64,16 @@ class Taken:
     def read(self, calls: Iterable[Call]) -> None:
         """Book what these calls have."""
         calls = list(calls)
-        infos = {call.frame.info.address: call.frame.info for call in calls if self._of_interest(call.frame)}
-        self._functions.prepare(infos.values())
+        of_interest = [call for call in calls if self._of_interest(call.frame)]
+        self._functions.prepare({call.frame.info.address: call.frame.info for call in of_interest}.values())
+        explicit = set(map(id, of_interest))
         for call in calls:
             self._blocks(call)
-            if self._functions.is_own(call.frame.info) and self._functions.of_interest(call.frame.info):
+            if id(call) in explicit:
                 self._explicit(call)
 
     def _of_interest(self, frame: Frame) -> bool:
-        if not self._functions.is_own(frame.info):
-            return False
-        return self._functions.of_interest(frame.info) or bool(self._open_blocks(frame))
+        return self._functions.is_own(frame.info) and self._functions.of_interest(frame.info)
 
     # Open with blocks
 
