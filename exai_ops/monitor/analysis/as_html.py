@@ -114,7 +114,8 @@ def _curves(summary: Summary, view: View) -> Iterator[str]:
             ("95th percentile of response times", summary.p95_over_time, "bar", length(max(levels)))
         )
     for name, values, kind, most in curves:
-        yield f"<figure>{_bars(values, kind, 600, 80)}<figcaption>{name}, at most {most}; {ends}</figcaption></figure>"
+        said = f"<figcaption>{name}, at most {most}; {ends}</figcaption>"
+        yield f"<figure>{_bars(values, kind, 600, 80)}{said}</figure>"
 
 
 def _bars(values: Sequence[float | None], kind: str, width: int, height: int) -> str:

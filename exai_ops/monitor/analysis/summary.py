@@ -17,7 +17,7 @@ _STEPS: Final = (1, 2, 5)
 
 
 class Group(NamedTuple):
-    """A row of the table. Times are in ms, None without a timed event; events and errors count their weights."""
+    """A row of the table. Times are in ms, None without a timed event; weights are counted."""
 
     names: tuple[str, ...]
     events: int
