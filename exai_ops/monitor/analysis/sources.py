@@ -163,10 +163,10 @@ def _joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
                 yield b"".join(held)
                 held, size = [], 0
     except _Broken:
-        if held:
+        if size:
             yield b"".join(held)
         raise
-    if held:
+    if size:
         yield b"".join(held)
 
 
