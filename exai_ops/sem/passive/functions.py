@@ -61,6 +61,8 @@ class Functions:
         self.library = ""
         """Folder of the standard library."""
         self._indirect: set[int] | None = None
+        self._all_codes: list[tuple[int, int]] = []
+        self._words_in: dict[int, list[int]] | None = None
 
     # Which are of interest
 
@@ -70,6 +72,7 @@ class Functions:
         places = (place for word in self.verbs() for place in survey.places.get(word, ()))
         self.direct = self._codes(survey.codes_with(set(self._tuples(places))))
         infos = [objects.code(address) for address in self.direct]
+        self._all_codes, self._words_in = survey.all_codes(), None
         named = {info.name for info in infos if info is not None and not info.name.startswith(("<", "__"))}
         self.names = set(sorted(named - set(VERBS))[:_MOST_NAMES])
 
@@ -82,12 +85,35 @@ class Functions:
             self._indirect = set(sorted(self._codes_naming(words) - self.direct)[:_MOST_INDIRECT])
         return self._indirect
 
-    def callers(self, infos: Iterable[CodeInfo]) -> list[CodeInfo]:
-        """Code objects that name one of these functions."""
+    def naming(self, words: Iterable[int]) -> list[CodeInfo]:
+        """The program's code objects that name one of these words."""
+        index = self._by_word()
+        addresses = {address for word in words for address in index.get(word, ())}
+        found = (self._objects.code(address) for address in sorted(addresses))
+        return [info for info in found if info is not None and self.is_own(info)]
+
+    def _by_word(self) -> dict[int, list[int]]:
+        """Address of a word -> code objects whose names it is one of."""
+        if self._words_in is None:
+            index: dict[int, list[int]] = {}
+            tables: dict[int, list[int]] = {}
+            for names, address in self._all_codes:
+                tables.setdefault(names, []).append(address)
+            for names, addresses in tables.items():
+                for word in self._objects.sequence(names):
+                    index.setdefault(word, []).extend(addresses)
+            self._words_in = index
+        return self._words_in
+
+    def words(self, info: CodeInfo, name: str) -> set[int]:
+        """Addresses of a name in the names of a code object."""
         objects = self._objects
-        words = {objects.memory.u64(info.address + objects.layout["co_name"]) for info in infos}
-        found = (objects.code(address) for address in sorted(self._codes_naming(words)))
-        return [info for info in found if info is not None]
+        table = objects.memory.u64(info.address + objects.layout["co_names"])
+        return {one for one in objects.sequence(table) if objects.text(one) == name}
+
+    def name_word(self, info: CodeInfo) -> int:
+        """Address of a code object's own name."""
+        return self._objects.memory.u64(info.address + self._objects.layout["co_name"])
 
     def _codes_naming(self, words: set[int]) -> set[int]:
         """The program's code objects that name one of these words."""
