@@ -87,6 +87,13 @@ class Flow:
         (least, most), (with_least, with_most), (_, given) = bounds
         return Held(least, most, with_least, with_most, given)
 
+    def lent(self, offset: int, match: Match) -> int:
+        """Permits that may have been given back when the instruction at an offset begins, and not taken before."""
+        if all(_calls(match)(event) == _NOTHING for event in self.events):
+            return 0
+        states = _spread(self, 0, _calls(match), _give).get(self.at(offset), ())
+        return max((-count for count, _ in states), default=0)
+
     def net(self, match: Match) -> Net:
         """What calling it does from beginning to end; of a coroutine, awaiting it."""
         states = _spread(self, 0, _all(match), _sum)

@@ -267,6 +267,9 @@ class Functions:
         """What a path leads to, also through what calls give."""
         if "call" not in path:
             return self._resolver.values(scope, path)
+        if path[:2] == ("global:super", "call"):
+            own = scope.locals.get("self", 0)
+            return self._resolver.follow(scope, [Value(own)] if own else [], path[2:])
         at = path.index("call")
         given = list(dict.fromkeys(self._given(scope, path[:at], flow, depth)))
         if "call" in path[at + 1 :]:

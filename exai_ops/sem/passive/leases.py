@@ -215,7 +215,7 @@ class Leases:
             scope = Scope({**names, info.varnames[0]: one}, known.globals)
             for semaphore, concern in self._functions.concerns(scope, info, self._semaphores).items():
                 lowest, highest = self._sums(info, concern.match())
-                self._origins.learn(semaphore, info, concern, flow.net(concern.match()).returns)
+                self._origins.learn(semaphore, info, concern, takes=lowest >= 0 < highest)
                 found.setdefault(semaphore, []).append(
                     _Method(info, scope, lowest, highest, self._consumes(flow, concern.match()))
                 )
@@ -327,11 +327,11 @@ class Leases:
         if known is None or info is None:
             return []
         names = {n: self._objects.cell(c) for n, c in zip(info.freevars, known.closure, strict=False)}
-        scope, flow = Scope(names, known.globals), self._functions.flow(info)
+        scope = Scope(names, known.globals)
         found = self._functions.concerns(scope, info, self._semaphores)
         for semaphore, concern in found.items():
-            if flow is not None:
-                self._origins.learn(semaphore, info, concern, flow.net(concern.match()).returns)
+            lowest, highest = self._sums(info, concern.match())
+            self._origins.learn(semaphore, info, concern, takes=lowest >= 0 < highest)
         return [(info, scope, semaphore, concern) for semaphore, concern in found.items()]
 
     def _goes_by(self, tokens: list[Token], info: CodeInfo, semaphore: int, carried: Carried) -> None:

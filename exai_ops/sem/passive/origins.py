@@ -24,7 +24,7 @@ _PUTS: Final = frozenset(
         "insert", "heappush", "push", "set",
     }
 )  # fmt: skip
-_TOO_PLAIN: Final = _PUTS | {"get", "pop", "run", "start", "open", "close", "__init__", "send", "read", "write"}
+_TOO_PLAIN: Final = _PUTS | {"get", "pop", "run", "close", "__init__", "send", "read", "write"}
 _EMPTY: Final = (("seq",), ("unknown",))
 _KINDS: Final = ("attr:", "global:", "free:", "local:")
 _MOST: Final = 64
@@ -44,13 +44,13 @@ class Origins:
         self._mentions: dict[frozenset[int], list[CodeInfo] | None] = {}
         self._answers: dict[tuple[int, int], bool] = {}
 
-    def learn(self, semaphore: int, info: CodeInfo, concern: Concern, sums: frozenset[int] | None) -> None:
-        """Note how a function speaks of a semaphore, and what calling it comes to."""
+    def learn(self, semaphore: int, info: CodeInfo, concern: Concern, *, takes: bool) -> None:
+        """Note how a function speaks of a semaphore, and whether it takes one, or fails to, and gives none."""
         known = self._known.setdefault(semaphore, Concern())
         known.names |= {name for name in concern.names if not name.startswith("local:")}
         self._local.setdefault((semaphore, info.address), set()).update(concern.names)
-        if sums and min(sums) > 0 and info.name not in _TOO_PLAIN:
-            known.effects.update(dict.fromkeys((kind + info.name for kind in _KINDS), sums))
+        if takes and info.name not in _TOO_PLAIN:
+            known.effects.update(dict.fromkeys((kind + info.name for kind in _KINDS), "acquire"))
 
     def match(self, semaphore: int, info: CodeInfo, release: str = "") -> Match:
         """What denotes a semaphore in some code; with the name of one more function that gives back."""
@@ -89,7 +89,7 @@ class Origins:
         return made and mentions is not None
 
     def filled_after(self, token: Token, semaphore: int) -> bool:
-        """Whether all code that puts something into a container, or adds to a number, takes a permit before."""
+        """Whether all code that puts something into a container, or adds to a number, takes a permit first."""
         kind, _, name = token.name.partition(":")
         if kind not in {"attr", "global"}:
             return False
@@ -97,7 +97,7 @@ class Origins:
         filled = False
         for code in mentions or ():
             flow = self._functions.flow(code)
-            puts = list(_puts(flow, name)) if flow else []
+            puts = list(_puts(flow, name, new=code.name == "__init__")) if flow else []
             filled |= bool(puts)
             if puts and not (
                 self._each_after(flow, code, puts, semaphore)
@@ -173,8 +173,12 @@ def _names(path: Path) -> set[str]:
     return {part.partition(":")[2] for part in path}
 
 
-def _puts(flow: Flow, name: str) -> Iterator[Event]:
-    """What puts something into a container of this name, or makes a number of this name more."""
+def _puts(flow: Flow, name: str, *, new: bool) -> Iterator[Event]:
+    """What puts something into a container of this name, or makes a number of this name more.
+
+    Args:
+        new: Whether this begins an object, which makes its containers.
+    """
     for event in flow.events:
         if event.kind == "store_item" and any(name in _names(path[:-1]) for path in event.paths):
             yield event
@@ -182,7 +186,8 @@ def _puts(flow: Flow, name: str) -> Iterator[Event]:
             name in {one.partition(":")[2] for one in last_names(path)} | last_names(path)
             for path in event.paths
         ):
-            if event.args[:1] not in {(one,) for one in _EMPTY} and event.args[:1] != (("const:0",),):
+            given = event.args[0] if event.args else ()
+            if given not in {*_EMPTY, ("const:0",)} and not (new and "call" in given):
                 yield event
         elif event.callees and any(
             callee and callee[-1].partition(":")[2] in _PUTS and _into(callee, event, name)
@@ -192,4 +197,7 @@ def _puts(flow: Flow, name: str) -> Iterator[Event]:
 
 
 def _into(callee: Path, event: Event, name: str) -> bool:
-    return name in _names(callee[:-1]) or bool(event.args and name in _names(event.args[0]))
+    """Whether a method of the container is called, or a function that is given it first."""
+    if name in _names(callee[:-1]):
+        return True
+    return callee[-1].startswith("global:") and bool(event.args and name in _names(event.args[0][-1:]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from exai_ops.sem.flow import Flow
-from exai_ops.sem.flow_model import Ahead, Event, Held, Match, Path, last_names
+from exai_ops.sem.flow_model import Ahead, Event, Held, Match, last_names
 from exai_ops.sem.frames import Frame
 from exai_ops.sem.model import Holder
 from exai_ops.sem.objects import Objects
@@ -30,6 +30,7 @@ class Account:
         owes: Those that give back what they did not take.
         tokens: What calls that go round take from, each time with a permit.
         tasks: Addresses of the tasks of those that took.
+        lends: Whether one may have given back for a while what it is going to take again.
         through: Name of a function that gives back -> how many of those that took are going to call it.
     """
 
@@ -38,6 +39,7 @@ class Account:
     tokens: list[Token] = field(default_factory=list)
     tasks: set[int] = field(default_factory=set)
     through: Counter[str] = field(default_factory=Counter)
+    lends: bool = False
 
 
 class Taken:
@@ -69,6 +71,7 @@ class Taken:
         explicit = set(map(id, of_interest))
         for call in calls:
             self._blocks(call)
+            self._lenders(call)
             if id(call) in explicit:
                 self._explicit(call)
 
@@ -123,6 +126,17 @@ class Taken:
             self._exits[key] = self._wrapped(callee)
         return self._exits[key]
 
+    def _lenders(self, call: Call) -> None:
+        """Note blocks whose exit takes a permit: what they are on has given one back for as long."""
+        for _, callee in self._open_blocks(call.frame):
+            if callee.bound_to in self._semaphores:
+                continue
+            sums = self._functions.effect(
+                callee, Scope({}, 0), Event(0, "exit", ("unknown",)), self._semaphores, depth=2
+            )
+            for address, some in sums.items():
+                self.accounts[address].lends |= max(some) > 0
+
     def _wrapped(self, callee: Value) -> dict[int, int]:
         """The same for an exit of the program's own."""
         call = Event(0, "exit", ("unknown",))
@@ -174,13 +188,24 @@ class Taken:
         for semaphore, concern in concerns.items():
             match = concern.match()
             held, ahead = flow.held(call.frame.lasti, match), flow.ahead(call.frame.lasti, match)
+            self.accounts[semaphore].lends |= flow.lent(call.frame.lasti, match) > 0
             self._book(call, semaphore, held, ahead, concern)
+            self._hands_on(call, semaphore, held, ahead)
+
+    def _hands_on(self, call: Call, semaphore: int, held: Held, ahead: Ahead) -> None:
+        """Book a frame that is going to hand a release to something else, which may then be called."""
+        if not ahead.owed and ahead.some("release_given", "enter_given"):
+            once = held.most == 0
+            holder = Holder("frame", call.name, call.stack(), 1 if once else None, certain=False)
+            self.accounts[semaphore].owes.append(holder)
 
     def _unknown_release(self, call: Call, flow: Flow) -> bool:
         """Whether a frame is about to release something that nothing leads to."""
         scope = scope_of(call.frame)
+        if self._inner_release(call, flow):
+            return True
         for event in flow.reachable(call.frame.lasti):
-            if event.kind != "release" or not any(self._ours(scope, path) for path in event.paths):
+            if event.kind != "release" or self._waits_for_item(call):
                 continue
             if not any(self._functions.values(scope, path, flow) for path in event.paths):
                 names = {name for path in event.paths for name in last_names(path) if ":" in name}
@@ -188,16 +213,16 @@ class Taken:
                     return True
         return False
 
-    def _ours(self, scope: Scope, path: Path) -> bool:
-        """Whether a path goes through a call of the program's own."""
-        if "call" not in path:
-            return False
-        callees = self._resolver.values(scope, path[: path.index("call")])
-        functions = (self._objects.function(callee.address) for callee in callees)
-        return any(
-            function is not None and self._functions.is_own(self._objects.code(function.code))
-            for function in functions
-        )
+    def _inner_release(self, call: Call, flow: Flow) -> bool:
+        """Whether a comprehension or lambda that is made further on releases something."""
+        info = call.frame.info
+        for closure in flow.closures:
+            if closure.offset < call.frame.lasti or not 0 <= closure.const < len(info.consts):
+                continue
+            code = self._objects.code(info.consts[closure.const])
+            if code is not None and code.name.startswith("<") and "release" in code.names:
+                return True
+        return False
 
     def _book(self, call: Call, semaphore: int, held: Held, ahead: Ahead, concern: Concern) -> None:
         if held.most == 0:
@@ -280,12 +305,13 @@ class Taken:
         tokens = self._tokens.of(scope_of(frame), frame.info, flow) if flow is not None else []
         account.tokens += [token for token in tokens if token not in account.tokens]
         if self._waits_for_item(call):
+            account.owes.append(Holder("frame", call.name, call.stack(), None, certain=False))
             return
         number = 1 if ahead.many else ahead.most
         account.owes.append(Holder("frame", call.name, call.stack(), number, certain=_surely(ahead)))
         if _surely(ahead):
             account.tasks |= {call.task} - {0}
-        if ahead.many and not tokens:
+        if ahead.many:
             account.owes.append(Holder("frame", call.name, call.stack(), None, certain=False))
 
     def _outer_has(self, call: Call, semaphore: int) -> bool:

@@ -66,9 +66,7 @@ class Tokens:
                         found.setdefault(token.owner, token)
             for token in (*self._numbers(scope, info, event), *self._replaced(scope, event)):
                 found.setdefault(token.owner ^ hash(token.what), token)
-        return [
-            token._replace(by=info.name, words=self._words(info, token.name)) for token in found.values()
-        ]
+        return [token._replace(by=info.name, words=self._words(info, token.name)) for token in found.values()]
 
     def _words(self, info: CodeInfo, name: str) -> frozenset[int]:
         objects = self._objects
