@@ -88,7 +88,7 @@ class Flow:
         return Held(least, most, with_least, with_most, given)
 
     def lent(self, offset: int, match: Match) -> int:
-        """Permits that may have been given back when the instruction at an offset begins, and not taken before."""
+        """Permits that may have been given back, and not taken, when the instruction at an offset begins."""
         if all(_calls(match)(event) == _NOTHING for event in self.events):
             return 0
         states = _spread(self, 0, _calls(match), _give).get(self.at(offset), ())

@@ -21,7 +21,7 @@ from exai_ops.sem.passive.resolve import Resolver, Scope
 from exai_ops.sem.passive.tokens import Token, Tokens
 from exai_ops.sem.referrers import Ref
 
-_CONTAINERS: Final = frozenset({"list", "dict", "set", "deque"})
+_KEEPERS: Final = frozenset({"list", "dict", "set", "deque", "future", "task"})
 _MOST_INSTANCES: Final = 5000
 _ENTERS: Final = frozenset({"__enter__", "__aenter__"})
 _WITH: Final = frozenset({"__exit__", "__aexit__"})
@@ -155,10 +155,13 @@ class Leases:
         """Note several tuples with the semaphore in them, which nothing explains."""
         objects = self._objects
         tuples = [ref.owner for ref in refs if objects.kind(ref.owner) == "tuple"]
-        if len(tuples) < 2:
+        if not tuples:
             return
         for one, outer in objects.referrers(tuples).items():
-            if any(objects.kind(ref.owner) in _CONTAINERS or ref.how.startswith("attr:") for ref in outer):
+            if any(
+                objects.kind(ref.owner) in _KEEPERS or ref.how.startswith(("attr:", "local:"))
+                for ref in outer
+            ):
                 carried.loose[one] = "tuple"
 
     def _instances(self, types: Mapping[int, set[int]]) -> dict[int, list[int]]:

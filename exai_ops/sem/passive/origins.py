@@ -45,7 +45,7 @@ class Origins:
         self._answers: dict[tuple[int, int], bool] = {}
 
     def learn(self, semaphore: int, info: CodeInfo, concern: Concern, *, takes: bool) -> None:
-        """Note how a function speaks of a semaphore, and whether it takes one, or fails to, and gives none."""
+        """Note how a function speaks of a semaphore, and whether it takes one if anything."""
         known = self._known.setdefault(semaphore, Concern())
         known.names |= {name for name in concern.names if not name.startswith("local:")}
         self._local.setdefault((semaphore, info.address), set()).update(concern.names)
@@ -89,7 +89,7 @@ class Origins:
         return made and mentions is not None
 
     def filled_after(self, token: Token, semaphore: int) -> bool:
-        """Whether all code that puts something into a container, or adds to a number, takes a permit first."""
+        """Whether all code that fills a container, or adds to a number, takes a permit before."""
         kind, _, name = token.name.partition(":")
         if kind not in {"attr", "global"}:
             return False

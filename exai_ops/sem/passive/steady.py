@@ -34,6 +34,7 @@ class Seen:
         granted: Waiters that were given a permit and did not run since.
         steady: Whether it was the same just before and just after.
         carried: Whether what objects and callbacks carry was looked for.
+        open: What may give back a permit that it need not have taken, empty for nothing.
     """
 
     primitive: Primitive
@@ -43,6 +44,7 @@ class Seen:
     steady: bool
     holders: list[Holder] = field(default_factory=list)
     carried: bool = False
+    open: str = ""
 
     def same(self, other: Seen) -> bool:
         """Whether nothing happened between two readings."""

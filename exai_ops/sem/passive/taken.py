@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from exai_ops.sem.codes import CodeInfo
 from exai_ops.sem.flow import Flow
 from exai_ops.sem.flow_model import Ahead, Event, Held, Match, last_names
 from exai_ops.sem.frames import Frame
@@ -61,6 +62,7 @@ class Taken:
         self.on_stacks: set[int] = set()
         """Bound methods that open blocks keep."""
         self._reentrant: set[int] = set()
+        self._inner: dict[int, frozenset[int]] = {}
         self._exits: dict[tuple[int, int], dict[int, int]] = {}
 
     def read(self, calls: Iterable[Call]) -> None:
@@ -76,7 +78,21 @@ class Taken:
                 self._explicit(call)
 
     def _of_interest(self, frame: Frame) -> bool:
-        return self._functions.is_own(frame.info) and self._functions.of_interest(frame.info)
+        functions = self._functions
+        return functions.is_own(frame.info) and (
+            functions.of_interest(frame.info) or bool(self._inner_codes(frame.info))
+        )
+
+    def _inner_codes(self, info: CodeInfo) -> frozenset[int]:
+        """Numbers of the constants that are comprehensions or lambdas which release something."""
+        if info.address not in self._inner:
+            codes = ((number, self._objects.code(one)) for number, one in enumerate(info.consts))
+            self._inner[info.address] = frozenset(
+                number
+                for number, code in codes
+                if code is not None and code.name.startswith("<") and "release" in code.names
+            )
+        return self._inner[info.address]
 
     # Open with blocks
 
@@ -100,7 +116,8 @@ class Taken:
             self.on_stacks.add(method)
             for semaphore, number in self.released_by(callee).items():
                 counts[semaphore] = counts.get(semaphore, 0) + number
-                exact[semaphore] = exact.get(semaphore, True) and callee.bound_to == semaphore
+                plain = callee.bound_to == semaphore and not self._functions.own_methods(semaphore)
+                exact[semaphore] = exact.get(semaphore, True) and plain
         for semaphore, number in counts.items():
             entered = number - self._entering(call, semaphore)  # what is being entered is not open yet
             has = entered + self._within(call, semaphore) if entered > 0 else 0
@@ -111,6 +128,7 @@ class Taken:
         """Book open blocks; one whose exit need not give back owes no more than is missing."""
         account = self.accounts[semaphore]
         holder = Holder("with", call.name, call.stack(), number, exact=exact)
+        exact = exact or bool(self._functions.own_methods(semaphore))
         if exact or semaphore not in self._reentrant:
             account.took.append(holder)
         else:
@@ -120,7 +138,7 @@ class Taken:
     def released_by(self, callee: Value) -> dict[int, int]:
         """Semaphore -> permits that a call of this exit gives back."""
         if callee.bound_to in self._semaphores:
-            return {callee.bound_to: 1}
+            return {callee.bound_to: 1}  # of a class of the program's own, see ``Semaphore.doubt``
         key = (callee.address, callee.bound_to)
         if key not in self._exits:
             self._exits[key] = self._wrapped(callee)
@@ -131,11 +149,13 @@ class Taken:
         for _, callee in self._open_blocks(call.frame):
             if callee.bound_to in self._semaphores:
                 continue
-            sums = self._functions.effect(
-                callee, Scope({}, 0), Event(0, "exit", ("unknown",)), self._semaphores, depth=2
-            )
+            event = Event(0, "exit", ("unknown",))
+            sums = self._functions.effect(callee, Scope({}, 0), event, self._semaphores, depth=2)
             for address, some in sums.items():
                 self.accounts[address].lends |= max(some) > 0
+            for address in self._functions.unbounded(callee, Scope({}, 0), event, self._semaphores):
+                holder = Holder("with", call.name, call.stack(), None, certain=False)
+                self.accounts[address].owes.append(holder)
 
     def _wrapped(self, callee: Value) -> dict[int, int]:
         """The same for an exit of the program's own."""
@@ -181,8 +201,9 @@ class Taken:
         if flow is None:
             return
         concerns = self._concerns(call.frame)
-        if self._unknown_release(call, flow):
-            for semaphore in self._semaphores.keys() - concerns.keys():
+        inner = self._inner_release(call, flow)
+        if inner or self._unknown_release(call, flow):
+            for semaphore in self._semaphores.keys() - (() if inner else concerns.keys()):
                 holder = Holder("frame", call.name, call.stack(), certain=False)
                 self.accounts[semaphore].owes.append(holder)
         for semaphore, concern in concerns.items():
@@ -202,8 +223,6 @@ class Taken:
     def _unknown_release(self, call: Call, flow: Flow) -> bool:
         """Whether a frame is about to release something that nothing leads to."""
         scope = scope_of(call.frame)
-        if self._inner_release(call, flow):
-            return True
         for event in flow.reachable(call.frame.lasti):
             if event.kind != "release" or self._waits_for_item(call):
                 continue
@@ -215,14 +234,8 @@ class Taken:
 
     def _inner_release(self, call: Call, flow: Flow) -> bool:
         """Whether a comprehension or lambda that is made further on releases something."""
-        info = call.frame.info
-        for closure in flow.closures:
-            if closure.offset < call.frame.lasti or not 0 <= closure.const < len(info.consts):
-                continue
-            code = self._objects.code(info.consts[closure.const])
-            if code is not None and code.name.startswith("<") and "release" in code.names:
-                return True
-        return False
+        inner = self._inner_codes(call.frame.info)
+        return any(one.const in inner and one.offset >= call.frame.lasti for one in flow.closures)
 
     def _book(self, call: Call, semaphore: int, held: Held, ahead: Ahead, concern: Concern) -> None:
         if held.most == 0:
@@ -277,6 +290,7 @@ class Taken:
     def _take(
         self, call: Call, semaphore: int, number: int | None, *, certain: bool, exact: bool = False
     ) -> None:
+        exact = exact and not self._functions.own_methods(semaphore)
         holder = Holder("frame", call.name, call.stack(), number, certain, exact)
         account = self.accounts[semaphore]
         account.took.append(holder)
