@@ -28,6 +28,7 @@ class Replay:
 
     def __init__(self, lefts: Sequence[int], *, bound: int | None = BOUND, sure: bool = True) -> None:
         self.taken = 0
+        self.asked: list[bool] = []
         self._bound = bound
         self._readings = self._all(lefts, sure=sure)
 
@@ -38,6 +39,7 @@ class Replay:
 
     def sample(self, *, new: bool = False) -> dict[int, Seen]:
         self.taken += 1
+        self.asked.append(new)
         return {AT: next(self._readings)}
 
     def changes(self) -> bool:
@@ -100,3 +102,12 @@ def test_what_never_agrees_misses_the_least() -> None:
 
 def test_what_was_never_sure_misses_the_least() -> None:
     assert left(Replay([3, 2, 4] * 100, sure=False)) == 2
+
+
+@pytest.mark.parametrize(("bound", "new"), [(BOUND, False), (None, True)])
+def test_where_no_bound_is_known_the_second_reading_looks_for_new_holders(
+    bound: int | None, new: bool
+) -> None:
+    reader = Replay([0], bound=bound)
+    left(reader)
+    assert reader.asked[1] is new

@@ -67,6 +67,7 @@ class Locks:
         self._frames = frames
         self._own: _Own | None = None
         self._names: dict[tuple[int, str], tuple[str, ...]] = {}
+        self._found: dict[int, list[int]] = {}
         self._threads: list[int] = []
         self._locks: list[_Lock] = []
         self._shared_ones: list[Shared] = []
@@ -78,16 +79,30 @@ class Locks:
 
     def look(self, found: Mapping[int, list[int]]) -> None:
         """Note the locks, and what processes share, among the instances of types, with the threads beside."""
-        objects = self._objects
-        wanted, shared = self._wanted(), objects.named(SHARED)
+        self._found = {kind: list(found.get(kind, ())) for kind in self.kinds()}
+        self._take()
+
+    def _take(self) -> None:
+        objects, found = self._objects, self._found
         self._threads = [address for kind in objects.named(_THREAD) for address in found.get(kind, ())]
         self._locks = [
             lock
-            for kind, base in wanted.items()
+            for kind, base in self._wanted().items()
             for address in found.get(kind, ())
             if (lock := self._lock(address, base)) is not None
         ]
+        shared = objects.named(SHARED)
         self._shared_ones = read(objects, {kind: found.get(kind, []) for kind in shared}) if shared else []
+
+    def _take_again(self) -> None:
+        """Let go of those that were let go of since, and read the others as they are now."""
+        objects = self._objects
+        objects.memory.renew()
+        pairs = [(address, kind) for kind, some in self._found.items() for address in some]
+        self._found = {kind: [] for kind in self._found}
+        for address, kind in objects.living(pairs):
+            self._found[kind].append(address)
+        self._take()
 
     def new(self) -> set[int]:
         """Those that have not been named."""
@@ -118,7 +133,8 @@ class Locks:
             semaphores: Of the scan.
             calls: Reads all calls again.
         """
-        kept = {one: names for one in self._locks if (names := self._names[one.address, one.kind])}
+        self._take_again()
+        kept = {one: names for one in self._locks if (names := self._names.get((one.address, one.kind)))}
         of_condition = {one.inner: one for one in self._locks if one.kind == _KINDS[_ASYNCIO]}
         rest = tuple(
             one for one in semaphores if one.address not in of_condition and one.where[:1] != (_POOL_S_OWN,)
@@ -255,7 +271,7 @@ class Locks:
     # Shared by processes
 
     def _shared(self, found: Sequence[Shared]) -> Iterator[Semaphore]:
-        kept = {one: names for one in found if (names := self._names[one.address, one.kind])}
+        kept = {one: names for one in found if (names := self._names.get((one.address, one.kind)))}
         if not kept:
             return
         counts = {one.place: one.count for one in kept}

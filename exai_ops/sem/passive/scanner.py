@@ -32,6 +32,7 @@ from exai_ops.sem.verdict import judge
 _TASKS: Final = ("_asyncio.Task", "asyncio.tasks.Task")
 _CODE: Final = ("coroutine", "generator", "async_generator")
 _ROUNDS: Final = 3
+_LOOKS: Final = 2  # at the whole heap in a row
 _GREENLET: Final = "greenlet.greenlet"
 _TAKES: Final = frozenset({"acquire", "__enter__", "__aenter__"})
 _UNSTEADY: Final = "it changes faster than it can be read"
@@ -100,11 +101,18 @@ class PassiveScanner:
         self.objects.forget()
         self._resolver.forget()
         self._chains.begin()
+        before = self._read(self._kinds.semaphores)
         survey = Survey(self.objects, tables=self._first, codes=self._first)
         survey.take(self._wanted, self._functions.verbs if self._first else lambda: ())
+        self._note(survey)
+        if self._first:
+            self._memory.forget_pages()
+            before = self._read(self._kinds.semaphores)
         self._looked(survey)
         self._memory.forget_pages()
-        first = self.sample()
+        moved = self._read(self._kinds.semaphores) != before
+        unsure = moved or (self._first and any(map(self._is_unbound, before.values())))
+        first = self.sample(new=unsure)  # whoever took a permit since may be new too
         self._name(first.keys(), survey)
         self._first = False
         self._bound(first)
@@ -131,13 +139,16 @@ class PassiveScanner:
         some = {*kinds.semaphores, *kinds.tasks, *kinds.code, *([module] if self._first else ())}
         return some | self.objects.named(_GREENLET)
 
-    def _looked(self, survey: Survey) -> None:
-        """Take in what a survey has found."""
+    def _note(self, survey: Survey) -> None:
+        """Note where there are semaphores, tasks and calls."""
         self._kinds = kinds = self._all_kinds()
         of = {*kinds.semaphores, *kinds.tasks, *kinds.code}
         self._places = {kind: set(survey.instances.get(kind, ())) for kind in of}
         greenlets = [len(survey.instances.get(kind, ())) for kind in self.objects.named(_GREENLET)]
         self._greenlets = sum(greenlets) > 1  # one is what a thread has for itself
+
+    def _looked(self, survey: Survey) -> None:
+        """Take in what else a survey has found."""
         if self._first:
             self._functions.look(survey)
 
@@ -182,10 +193,27 @@ class PassiveScanner:
         return self._memory.renew()
 
     def _look_for_new(self) -> None:
-        """Note where there are semaphores, tasks and calls."""
+        """Note where there are semaphores, tasks and calls that were not there before.
+
+        A holder that is missed makes something else of a semaphore without a bound, and nothing shows it: so
+        again, when one has changed meanwhile.
+        """
         kinds = self._kinds
-        for kind, addresses in self.objects.instances({*kinds.semaphores, *kinds.tasks, *kinds.code}).items():
-            self._places.setdefault(kind, set()).update(addresses)
+        for _ in range(_LOOKS):
+            before = self._unbound()
+            found = self.objects.instances({*kinds.semaphores, *kinds.tasks, *kinds.code})
+            for kind, addresses in found.items():
+                self._places.setdefault(kind, set()).update(addresses)
+            if self._unbound() == before:
+                return
+
+    def _unbound(self) -> list[Primitive]:
+        """Semaphores whose bound nothing says, as they are now."""
+        with self._memory.after():
+            return [one for one in self._read(self._kinds.semaphores).values() if self._is_unbound(one)]
+
+    def _is_unbound(self, one: Primitive) -> bool:
+        return self._bound_of(one)[0] is None
 
     def _read(self, kinds: Mapping[int, str]) -> dict[int, Primitive]:
         return {one.address: one for one in self._primitives.read(kinds, self._at(kinds))}

@@ -84,7 +84,8 @@ class Steady:
         if not self._moves(plain=all(map(self._plain, first.values()))):
             return seen
         series = {}
-        for address, now in self._reader.sample().items():
+        unbound = any(self._reader.missing(one) is None for one in first.values())
+        for address, now in self._reader.sample(new=unbound).items():  # nothing else would show new holders
             before = seen.get(address)
             seen[address] = now
             still = before is not None and now.steady and now.same(before)
