@@ -88,11 +88,11 @@ class Flow:
         return Held(least, most, with_least, with_most, given)
 
     def lent(self, offset: int, match: Match) -> int:
-        """Permits that may have been given back, and not taken, when the instruction at an offset begins."""
+        """Permits that have been given back, and not taken, when the instruction at an offset begins."""
         if all(_calls(match)(event) == _NOTHING for event in self.events):
             return 0
         states = _spread(self, 0, _calls(match), _give).get(self.at(offset), ())
-        return max((-count for count, _ in states), default=0)
+        return min((-count for count, _ in states), default=0)
 
     def net(self, match: Match) -> Net:
         """What calling it does from beginning to end; of a coroutine, awaiting it."""

@@ -36,6 +36,7 @@ class Carried:
         leases: Objects that give one back, and their type's name.
         tokens: Entries, items and numbers that stand for permits.
         open: Names of functions that may give any number back, since nothing says what they go by.
+        signals: Those among them that give back what nobody need have taken.
         loose: Objects that refer to the semaphore for no known reason, and what they are.
         consumed: Whether some code takes one after the other and never gives back: it is a signal.
     """
@@ -43,6 +44,7 @@ class Carried:
     leases: dict[int, str] = field(default_factory=dict)
     tokens: list[Token] = field(default_factory=list)
     open: list[str] = field(default_factory=list)
+    signals: list[str] = field(default_factory=list)
     loose: dict[int, str] = field(default_factory=dict)
     consumed: bool = False
 
@@ -289,8 +291,19 @@ class Leases:
         ]
         enters = any(method.highest > 0 and method.info.name in _ENTERS for method in methods)
         for method in gives:
+            self._signal(method.info, semaphore, carried)
             if not (enters and method.info.name in _WITH):
                 self._open(method.info, method.scope, semaphore, carried)
+
+    def _signal(self, info: CodeInfo, semaphore: int, carried: Carried) -> None:
+        """Note code that gives back what nothing that led there had taken: any number, or for no taker."""
+        flow, match = self._functions.flow(info), self._origins.match(semaphore, info)
+        events = () if flow is None else flow.events
+        gives = [event for event in events if event.kind == "release" and match.path(event.paths)]
+        if flow is None or not any(flow.held(event.offset, match).most == 0 for event in gives):
+            return
+        if flow.ahead(-1, match).many or not self._origins.called_by_taker(info, semaphore):
+            carried.signals.append(info.qualname)
 
     def _stores(self, method: _Method) -> bool:
         """Whether a method notes something in its object: what it takes, another call may give back."""
@@ -318,6 +331,7 @@ class Leases:
             found[semaphore].consumed |= flow is not None and self._consumes(flow, concern.match())
             if known is None or not gives or self._takes_first(info, scope, semaphore):
                 continue
+            self._signal(info, semaphore, found[semaphore])
             if "<locals>" not in known.qualname:
                 self._open(info, scope, semaphore, found[semaphore])
             elif flow is not None:  # one that is kept to be called is a callback; here is what it goes by

@@ -72,6 +72,18 @@ class Origins:
         found = self._answers[key] = self._all_after(info, semaphore, depth)
         return found
 
+    def called_by_taker(self, info: CodeInfo, semaphore: int) -> bool:
+        """Whether some code that takes a permit calls a function after that, or hands it on."""
+        for code in self._mentioning({self._functions.name_word(info)}) or ():
+            flow = self._functions.flow(code)
+            match = self.match(semaphore, code)
+            for event in flow.events if flow is not None else ():
+                if flow is not None and _says(event, info.name):
+                    held = flow.held(event.offset, match)
+                    if held.most != 0 or held.with_most != 0:
+                        return True
+        return False
+
     def made_after(self, kind: int, semaphore: int) -> bool:
         """Whether all code that makes an instance of a class takes a permit before that."""
         name = self._objects.type_name(kind).rpartition(".")[2]

@@ -274,8 +274,10 @@ class PassiveScanner:
             new = _rank(judge(self._semaphore(one)))
             if one.carried and new > rank:
                 one.holders = before
-            one.carried = True
-            if min(new, rank)[0] and not one.same(after.get(address, one)):
+            carriers = _carriers_of(carried[address])
+            one.churns = carriers != one.carriers if one.carried or after else False
+            one.carried, one.carriers = True, carriers
+            if min(new, rank)[0] and (one.churns or not one.same(after.get(address, one))):
                 moved.add(address)
         return moved
 
@@ -385,6 +387,8 @@ class PassiveScanner:
 
     def _doubt(self, one: Seen) -> str:
         """Why permits that are out might still come back in a way that is not read, empty when none is."""
+        if one.churns:
+            return "what carries its permits changes faster than it can be read"
         if self._greenlets:
             return "a greenlet may have it, and those are not read"
         if self._functions.sets_by_hand(one.primitive.address):
@@ -404,9 +408,15 @@ class PassiveScanner:
         return self._doubt(one)
 
 
+def _carriers_of(carried: Carried) -> frozenset[tuple[int, int]]:
+    """What carries permits, to compare two readings by."""
+    tokens = ((token.owner, token.number) for token in carried.tokens)
+    return frozenset((*dict.fromkeys(carried.leases, 1).items(), *tokens))
+
+
 def _opened(carried: Carried, callbacks: Iterable[Callback]) -> str:
     """What may give back any number of permits, empty when nothing does."""
-    return next(iter((*carried.open, *(one.what for one in callbacks if one.again))), "")
+    return next(iter((*carried.signals, *(one.what for one in callbacks if one.again))), "")
 
 
 def _folder(pid: int) -> str:
