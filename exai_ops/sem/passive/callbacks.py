@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
+from exai_ops.sem.codes import CodeInfo
 from exai_ops.sem.frames import Frames
 from exai_ops.sem.objects import Objects
 from exai_ops.sem.passive.functions import VERBS, Functions
@@ -160,6 +161,7 @@ class Callbacks:
             for semaphore, number in gives.items():
                 found[semaphore].append(Callback(one, what, number, scheduled=True, by=by, again=again))
         if kept and not scheduled:
+            again = not self._takes(one)
             for semaphore, number in callables.get(one, {}).items():
                 found[semaphore].append(
                     Callback(one, f"kept by {kept[0]}", number, scheduled=False, again=True)
@@ -178,12 +180,20 @@ class Callbacks:
 
     def _begins_anew(self, one: int) -> bool:
         """Whether a callable names itself: it has itself called again."""
+        info = self._code(one)
+        return info is not None and info.name in {*info.names, *info.freevars} and info.name not in VERBS
+
+    def _takes(self, one: int) -> bool:
+        """Whether a callable asks for permits too: each call gives back its own."""
+        info = self._code(one)
+        return info is not None and "acquire" in info.names
+
+    def _code(self, one: int) -> CodeInfo | None:
         partial, method = self._objects.partial(one), self._objects.method(one)
         if partial is not None:
-            return self._begins_anew(partial.func)
+            return self._code(partial.func)
         function = self._objects.function(method[1] if method is not None else one)
-        info = self._objects.code(function.code) if function is not None else None
-        return info is not None and info.name in {*info.names, *info.freevars} and info.name not in VERBS
+        return self._objects.code(function.code) if function is not None else None
 
     def _wrappers(self, cell: int) -> set[int]:
         """Functions of the library around what a cell holds: ``ExitStack.callback`` makes one."""
@@ -201,11 +211,7 @@ class Callbacks:
 
     def _by(self, one: int) -> frozenset[str]:
         """Names of the functions by which a callable gives back."""
-        partial, method = self._objects.partial(one), self._objects.method(one)
-        if partial is not None:
-            return self._by(partial.func)
-        function = self._objects.function(method[1] if method is not None else one)
-        info = self._objects.code(function.code) if function is not None else None
+        info = self._code(one)
         return frozenset() if info is None else frozenset({info.name, *info.names}) & self._functions.names
 
     # What a callable gives back
@@ -336,7 +342,12 @@ class Callbacks:
     def _kept_by(self, ref: Ref, kind: str, around: Mapping[int, list[Ref]]) -> bool:
         """Whether the program keeps it to call it: in an object of its own, or in a container."""
         if kind == "instance":
-            own = not any(name in _SCHEDULED for name in self._type_names(ref.owner))
+            names = self._type_names(ref.owner)
+            own = not any(name in _SCHEDULED for name in names)
+            if "threading.Thread" in names and ref.how == "attr:_target":
+                started = self._objects.attributes(ref.owner).get("_started", 0)
+                flag = self._objects.attributes(started).get("_flag", 0) if started else 0
+                own = not self._objects.integer(flag)  # else its frame calls it, or has
             return own and not self._is_home(ref.owner)
         if kind in _CONTAINERS:
             return any(self._keeps(outer) for outer in around.get(ref.owner, ()))

@@ -61,6 +61,8 @@ class Functions:
         """Code objects that name one of ``VERBS``."""
         self.names: set[str] = set()
         """Names of these functions."""
+        self.files: frozenset[str] = frozenset()
+        """Where they are from."""
         self.library = ""
         """Folder of the standard library."""
         self._indirect: set[int] | None = None
@@ -79,6 +81,9 @@ class Functions:
         self.direct = self._codes(survey.codes_with(set(self._tuples(places))))
         infos = [objects.code(address) for address in self.direct]
         self._all_codes, self._words_in = survey.all_codes(), None
+        self.files = frozenset(
+            info.filename for info in infos if info is not None and not info.filename.startswith("<")
+        )
         named = {info.name for info in infos if info is not None and not info.name.startswith(("<", "__"))}
         self.names = set(sorted(named - set(VERBS))[:_MOST_NAMES])
 

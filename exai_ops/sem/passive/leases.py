@@ -160,6 +160,8 @@ class Leases:
         if not tuples:
             return
         for one, outer in objects.referrers(tuples).items():
+            if any(objects.kind(ref.owner) in {"function", "code"} for ref in outer):
+                continue  # defaults and closures, which are homes
             if any(
                 objects.kind(ref.owner) in _KEEPERS or ref.how.startswith(("attr:", "local:"))
                 for ref in outer
@@ -298,9 +300,7 @@ class Leases:
     def _signal(self, info: CodeInfo, semaphore: int, carried: Carried) -> None:
         """Note code that gives back what nothing that led there had taken: any number, or for no taker."""
         flow, match = self._functions.flow(info), self._origins.match(semaphore, info)
-        events = () if flow is None else flow.events
-        gives = [event for event in events if event.kind == "release" and match.path(event.paths)]
-        if flow is None or not any(flow.held(event.offset, match).most == 0 for event in gives):
+        if flow is None or not flow.gives_first(match):
             return
         if flow.ahead(-1, match).many or not self._origins.called_by_taker(info, semaphore):
             carried.signals.append(info.qualname)

@@ -175,7 +175,7 @@ class PassiveScanner:
         live = Live(self.objects, self._frames, self._chains)
         live.read(self._all_at(kinds.tasks), self._all_at(kinds.code))
         self._tasks, self._threads = len(live.tasks), live.threads
-        self._bounds.known = frozenset(
+        self._bounds.known = self._functions.files | frozenset(
             call.frame.info.filename for call in live.calls if self._functions.is_own(call.frame.info)
         )
         taken = Taken(self.objects, self._resolver, self._functions, found)
@@ -274,12 +274,17 @@ class PassiveScanner:
             new = _rank(judge(self._semaphore(one)))
             if one.carried and new > rank:
                 one.holders = before
-            carriers = _carriers_of(carried[address])
+            carriers = self._carriers_of(carried[address])
             one.churns = carriers != one.carriers if one.carried or after else False
             one.carried, one.carriers = True, carriers
             if min(new, rank)[0] and (one.churns or not one.same(after.get(address, one))):
                 moved.add(address)
         return moved
+
+    def _carriers_of(self, carried: Carried) -> frozenset[tuple[int, int]]:
+        """What carries permits, to compare two readings by: places are used again."""
+        leases = ((one, hash(tuple(self.objects.attributes(one).values()))) for one in carried.leases)
+        return frozenset((*leases, *((token.owner, token.number) for token in carried.tokens)))
 
     def missing(self, one: Seen) -> int | None:
         """Permits that are out, None when the bound is not known."""
@@ -406,12 +411,6 @@ class PassiveScanner:
         if one.open:
             return f"{one.open} may give back what it did not take, as a signal does"
         return self._doubt(one)
-
-
-def _carriers_of(carried: Carried) -> frozenset[tuple[int, int]]:
-    """What carries permits, to compare two readings by."""
-    tokens = ((token.owner, token.number) for token in carried.tokens)
-    return frozenset((*dict.fromkeys(carried.leases, 1).items(), *tokens))
 
 
 def _opened(carried: Carried, callbacks: Iterable[Callback]) -> str:
