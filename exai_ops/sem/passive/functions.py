@@ -61,6 +61,8 @@ class Functions:
         """Code objects that name one of ``VERBS``."""
         self.names: set[str] = set()
         """Names of these functions."""
+        self.only_takes = False
+        """Whether code of the program names ``acquire``, and none ``release``."""
         self.files: frozenset[str] = frozenset()
         """Where they are from."""
         self.library = ""
@@ -81,6 +83,8 @@ class Functions:
         self.direct = self._codes(survey.codes_with(set(self._tuples(places))))
         infos = [objects.code(address) for address in self.direct]
         self._all_codes, self._words_in = survey.all_codes(), None
+        verbs = {name for info in infos if info and self._is_programs(info) for name in info.names}
+        self.only_takes = "acquire" in verbs and "release" not in verbs
         self.files = frozenset(
             info.filename for info in infos if info is not None and not info.filename.startswith("<")
         )

@@ -120,6 +120,8 @@ class Leases:
         released = self._released(functions)
         for ref in refs:
             kind, _, name = ref.how.partition(":")
+            if self._forwards(ref.owner):
+                carried.open.append(self._objects.types().get(self._objects.type_of(ref.owner), "?"))
             if (
                 kind not in {"attr", "slot"}
                 or name not in released
@@ -131,6 +133,11 @@ class Leases:
                 and ref.owner not in self._homes | carried.leases.keys()
             ):
                 self._lease(semaphore, self._objects.type_of(ref.owner), [ref.owner], carried)
+
+    def _forwards(self, one: int) -> bool:
+        """Whether an object stands for the semaphore by passing on whatever it is asked for."""
+        kind = self._objects.type_of(one)
+        return self._objects.kind(one) == "instance" and bool(self._resolver.of_class(kind, "__getattr__"))
 
     def _lease(self, semaphore: int, kind: int, some: Iterable[int], carried: Carried) -> None:
         """Book objects that give a permit back: one each, where each is made for one that was taken."""
@@ -244,10 +251,10 @@ class Leases:
         if flow is None:
             return 0, 0
         net = flow.net(match)
-        if net.returns is None:
+        if not net.returns:  # it has no bound, or never ends
             ahead = flow.ahead(-1, match)
-            return (-1 if ahead.owed else 0), (0 if ahead.owed else 1)
-        return min(net.returns, default=0), max(net.returns, default=0)
+            return (-1 if ahead.owed else 0), int(not ahead.owed and net.returns is None)
+        return min(net.returns), max(net.returns)
 
     def _is_home(self, one: int, semaphore: int) -> bool:
         """Whether an object keeps the semaphore as its own: its class makes it."""

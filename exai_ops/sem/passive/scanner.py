@@ -398,6 +398,8 @@ class PassiveScanner:
             return "a greenlet may have it, and those are not read"
         if self._functions.sets_by_hand(one.primitive.address):
             return "the program sets the numbers of semaphores itself"
+        if self._functions.only_takes:
+            return "no code of the program says that it gives one back: it may be meant to be used up"
         if self._functions.own_methods(one.primitive.address) & _TAKES:
             return "its class takes permits in a way of its own"
         return ""
