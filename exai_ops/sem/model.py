@@ -86,6 +86,8 @@ class Semaphore:
         granted: Permits given to waiters that have not run since.
         holders: Who can give permits back.
         why: What could not be found out, empty when all could.
+        doubt: Why permits that are out might still come back, in a way that is not read.
+        doubt_over: Why it may have more than were made of it.
     """
 
     address: int
@@ -100,6 +102,8 @@ class Semaphore:
     granted: int = 0
     holders: tuple[Holder, ...] = ()
     why: str = ""
+    doubt: str = ""
+    doubt_over: str = ""
 
     @property
     def held(self) -> int:

@@ -74,6 +74,14 @@ class Survey:
             for address in addresses[wanted.member(names)].tolist()
         ]
 
+    def all_codes(self) -> list[tuple[int, int]]:
+        """(address of its tuple of names, address) of every code object."""
+        return [
+            pair
+            for names, addresses in self._codes
+            for pair in zip(names.tolist(), addresses.tolist(), strict=True)
+        ]
+
     def _open(self, kinds: Iterable[int], words: Iterable[int]) -> dict[int, int]:
         """What is to be looked for and was not yet: word -> what it is sought as."""
         roles = dict.fromkeys(self._objects.catalogue.metas(), _META)

@@ -33,6 +33,8 @@ _TASKS: Final = ("_asyncio.Task", "asyncio.tasks.Task")
 _CODE: Final = ("coroutine", "generator", "async_generator")
 _ROUNDS: Final = 3
 _LOOKS: Final = 2  # at the whole heap in a row
+_GREENLET: Final = "greenlet.greenlet"
+_TAKES: Final = frozenset({"acquire", "__enter__", "__aenter__"})
 _UNSTEADY: Final = "it changes faster than it can be read"
 
 
@@ -80,6 +82,7 @@ class PassiveScanner:
         self._kinds = _Kinds({}, frozenset(), frozenset())
         self._places: dict[int, set[int]] = {}
         self._pages: frozenset[int] = frozenset()  # those that semaphores lie in
+        self._greenlets = False
         self._tasks = 0
         self._threads = 0
 
@@ -133,13 +136,16 @@ class PassiveScanner:
         """The types whose instances a scan begins with, by the types that are known now."""
         kinds = self._all_kinds()
         module = self.objects.static["module"]
-        return {*kinds.semaphores, *kinds.tasks, *kinds.code, *([module] if self._first else ())}
+        some = {*kinds.semaphores, *kinds.tasks, *kinds.code, *([module] if self._first else ())}
+        return some | self.objects.named(_GREENLET)
 
     def _note(self, survey: Survey) -> None:
         """Note where there are semaphores, tasks and calls."""
         self._kinds = kinds = self._all_kinds()
         of = {*kinds.semaphores, *kinds.tasks, *kinds.code}
         self._places = {kind: set(survey.instances.get(kind, ())) for kind in of}
+        greenlets = [len(survey.instances.get(kind, ())) for kind in self.objects.named(_GREENLET)]
+        self._greenlets = sum(greenlets) > 1  # one is what a thread has for itself
 
     def _looked(self, survey: Survey) -> None:
         """Take in what else a survey has found."""
@@ -169,7 +175,7 @@ class PassiveScanner:
         live = Live(self.objects, self._frames, self._chains)
         live.read(self._all_at(kinds.tasks), self._all_at(kinds.code))
         self._tasks, self._threads = len(live.tasks), live.threads
-        self._bounds.known = frozenset(
+        self._bounds.known = self._functions.files | frozenset(
             call.frame.info.filename for call in live.calls if self._functions.is_own(call.frame.info)
         )
         taken = Taken(self.objects, self._resolver, self._functions, found)
@@ -261,16 +267,24 @@ class PassiveScanner:
             one = seen[address]
             if carried[address].consumed and one.primitive.bound is None and (self.missing(one) or 0) < 0:
                 self._known[address] = self._known[address]._replace(value=None, counts=True)
+            one.open = _opened(carried[address], callbacks[address])
             before = one.holders
             rank = _rank(judge(self._semaphore(one)))
             one.holders = settle(self.missing(one), one.account, carried[address], callbacks[address])
             new = _rank(judge(self._semaphore(one)))
             if one.carried and new > rank:
                 one.holders = before
-            one.carried = True
-            if min(new, rank)[0] and not one.same(after.get(address, one)):
+            carriers = self._carriers_of(carried[address])
+            one.churns = carriers != one.carriers if one.carried or after else False
+            one.carried, one.carriers = True, carriers
+            if min(new, rank)[0] and (one.churns or not one.same(after.get(address, one))):
                 moved.add(address)
         return moved
+
+    def _carriers_of(self, carried: Carried) -> frozenset[tuple[int, int]]:
+        """What carries permits, to compare two readings by: places are used again."""
+        leases = ((one, hash(tuple(self.objects.attributes(one).values()))) for one in carried.leases)
+        return frozenset((*leases, *((token.owner, token.number) for token in carried.tokens)))
 
     def missing(self, one: Seen) -> int | None:
         """Permits that are out, None when the bound is not known."""
@@ -372,7 +386,38 @@ class PassiveScanner:
             granted=one.granted,
             holders=tuple(one.holders),
             why="" if one.steady or self._unexplained(one) == 0 else _UNSTEADY,
+            doubt=self._doubt(one),
+            doubt_over=self._doubt_over(one),
         )
+
+    def _doubt(self, one: Seen) -> str:
+        """Why permits that are out might still come back in a way that is not read, empty when none is."""
+        if one.churns:
+            return "what carries its permits changes faster than it can be read"
+        if self._greenlets:
+            return "a greenlet may have it, and those are not read"
+        if self._functions.sets_by_hand(one.primitive.address):
+            return "the program sets the numbers of semaphores itself"
+        if self._functions.only_takes:
+            return "no code of the program says that it gives one back: it may be meant to be used up"
+        if self._functions.own_methods(one.primitive.address) & _TAKES:
+            return "its class takes permits in a way of its own"
+        return ""
+
+    def _doubt_over(self, one: Seen) -> str:
+        """Why it may have more permits than were made of it, empty when none is known."""
+        if self._functions.own_methods(one.primitive.address):
+            return "its class takes and gives back permits in a way of its own"
+        if one.account.lends and (self.missing(one) or 0) >= 0:
+            return "who holds a permit has given it back for a while"
+        if one.open:
+            return f"{one.open} may give back what it did not take, as a signal does"
+        return self._doubt(one)
+
+
+def _opened(carried: Carried, callbacks: Iterable[Callback]) -> str:
+    """What may give back any number of permits, empty when nothing does."""
+    return next(iter((*carried.signals, *(one.what for one in callbacks if one.again))), "")
 
 
 def _folder(pid: int) -> str:

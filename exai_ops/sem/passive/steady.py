@@ -34,6 +34,9 @@ class Seen:
         granted: Waiters that were given a permit and did not run since.
         steady: Whether it was the same just before and just after.
         carried: Whether what objects and callbacks carry was looked for.
+        carriers: Objects that carry its permits, and how many entries do, as they were last read.
+        churns: Whether they were different at the reading before, while permits were missing.
+        open: What may give back a permit that it need not have taken, empty for nothing.
     """
 
     primitive: Primitive
@@ -43,6 +46,9 @@ class Seen:
     steady: bool
     holders: list[Holder] = field(default_factory=list)
     carried: bool = False
+    open: str = ""
+    carriers: frozenset[tuple[int, int]] = frozenset()
+    churns: bool = False
 
     def same(self, other: Seen) -> bool:
         """Whether nothing happened between two readings."""
