@@ -50,7 +50,8 @@ def _missing(one: Semaphore, missing: int) -> Judgement:
         full = one.value == 0 and any(not waiter.granted for waiter in one.waiters)
         return Judgement(Verdict.SATURATED if full else Verdict.BUSY)
     if one.possible is None or missing <= one.held + one.possible:
-        return Judgement(Verdict.SUSPECT, missing - one.held, "something might give them back")
+        what = "it" if missing - one.held == 1 else "them"
+        return Judgement(Verdict.SUSPECT, missing - one.held, f"something might give {what} back")
     if one.doubt:
         return Judgement(Verdict.SUSPECT, missing - one.held - one.possible, one.doubt)
     return Judgement(Verdict.LEAKED, missing - one.held - one.possible)

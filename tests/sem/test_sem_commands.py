@@ -118,6 +118,20 @@ def test_a_leak_in_every_format() -> None:
             assert words in done.stdout
 
 
+def test_what_is_good_is_no_annotation_and_quiet_says_nothing() -> None:
+    with program("healthy/gather_keeps_errors_clean.py") as child:
+        assert exai("check", child.pid, "--format", "github").stdout == ""
+        junit = exai("check", child.pid, "--format", "junit").stdout
+        assert 'failures="0" errors="0"' in junit
+        assert f"(PID {child.pid})" in junit
+    with program("leaky/pool_connect_error.py") as child:
+        done = exai("check", child.pid, "--quiet")
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+        done = exai("check", child.pid, "--fail-on", "none", "--format", "short")
+        assert done.returncode == 0
+        assert f"(PID {child.pid})" in done.stdout
+
+
 def test_a_program_by_its_name_and_when_it_is_stopped() -> None:
     with program("healthy/steady_traffic_bounded.py") as child:
         child.send_signal(signal.SIGSTOP)

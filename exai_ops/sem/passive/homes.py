@@ -16,6 +16,8 @@ Leave: TypeAlias = Callable[[int, list[Ref]], bool]
 _DEPTH: Final = 4
 _MOST_STEPS: Final = 4096
 _MOST: Final = 4
+_LOOPS: Final = ("asyncio.", "_asyncio.", "uvloop.", "selectors.")
+_PASSING: Final = 10  # worse than any other name: where an event loop keeps it for a moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +114,9 @@ class Homes:
         if kind == "attr" and owner == "module":
             return [Home(f"{self._module(objects.module_dict(ref.owner))}.{name}", ref.owner, name, 0)]
         if kind in {"attr", "slot"} and owner in {"instance", "type"}:
-            return [
-                Home(f"{self._class(ref.owner)}.{name}", ref.owner, name, 1 if owner == "instance" else 0)
-            ]
+            of = self._class(ref.owner)
+            rank = (owner == "instance") + (_PASSING if of.startswith(_LOOPS) else 0)
+            return [Home(f"{of}.{name}", ref.owner, name, rank)]
         if kind == "key" and owner == "dict":
             module = self._tables().get(ref.owner)
             if module is not None:
