@@ -11,7 +11,7 @@ from claim import live, row
 
 
 class Pairs(asyncio.BoundedSemaphore):
-    async def acquire(self) -> bool:
+    async def acquire(self) -> bool:  # type: ignore[override]
         await super().acquire()
         return await super().acquire()
 
@@ -23,7 +23,7 @@ class Pairs(asyncio.BoundedSemaphore):
 class Switched(asyncio.BoundedSemaphore):
     on = False
 
-    async def acquire(self) -> bool:
+    async def acquire(self) -> bool:  # type: ignore[override]
         return await super().acquire() if self.on else True
 
     def release(self) -> None:
