@@ -275,7 +275,7 @@ class PassiveScanner:
             if one.carried and new > rank:
                 one.holders = before
             carriers = self._carriers_of(carried[address])
-            one.churns = carriers != one.carriers if one.carried or after else False
+            one.churns = bool(after and carried[address].leases) or (one.carried and carriers != one.carriers)
             one.carried, one.carriers = True, carriers
             if min(new, rank)[0] and (one.churns or not one.same(after.get(address, one))):
                 moved.add(address)
@@ -398,6 +398,8 @@ class PassiveScanner:
             return "a greenlet may have it, and those are not read"
         if self._functions.sets_by_hand(one.primitive.address):
             return "the program sets the numbers of semaphores itself"
+        if self._functions.on_behalf(one.primitive.address):
+            return "the program takes permits of it on behalf of others"
         if self._functions.only_takes:
             return "no code of the program says that it gives one back: it may be meant to be used up"
         if self._functions.own_methods(one.primitive.address) & _TAKES:

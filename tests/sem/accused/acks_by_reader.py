@@ -26,7 +26,8 @@ async def main() -> None:
     for _ in range(2):
         await window.acquire()
     await live(row(window, "window", 4, "busy", holders=2))
-    assert task and theirs
+    assert task
+    assert theirs
 
 
 asyncio.run(main())
