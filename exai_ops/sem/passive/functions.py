@@ -396,6 +396,18 @@ class Functions:
     def _is_programs(self, info: CodeInfo | None) -> bool:
         return info is not None and self.is_own(info) and not any(one in info.filename for one in _LIBRARIES)
 
+    def on_behalf(self, limiter: int) -> bool:
+        """Whether code of the program takes permits of anyio's limiters for a borrower that it names."""
+        methods = (
+            self._objects.function(value)
+            for kind in self._objects.mro(self._objects.type_of(limiter))
+            for name, value in self._resolver.class_dict(kind).items()
+            if "_on_behalf_of" in name
+        )
+        codes = [info for one in methods if one and (info := self._objects.code(one.code))]
+        words = {self.name_word(info) for info in codes}
+        return any(self._is_programs(info) for info in (self.naming(words) if words else ()))
+
     def sets_by_hand(self, semaphore: int) -> bool:
         """Whether some code of the program assigns the numbers of a semaphore itself."""
         if self._by_hand is None:

@@ -83,6 +83,7 @@ class PassiveScanner:
         self._places: dict[int, set[int]] = {}
         self._pages: frozenset[int] = frozenset()  # those that semaphores lie in
         self._greenlets = False
+        self._foreign = _has_foreign_allocator(pid)
         self._tasks = 0
         self._threads = 0
 
@@ -275,7 +276,7 @@ class PassiveScanner:
             if one.carried and new > rank:
                 one.holders = before
             carriers = self._carriers_of(carried[address])
-            one.churns = carriers != one.carriers if one.carried or after else False
+            one.churns = bool(after and carried[address].leases) or (one.carried and carriers != one.carriers)
             one.carried, one.carriers = True, carriers
             if min(new, rank)[0] and (one.churns or not one.same(after.get(address, one))):
                 moved.add(address)
@@ -392,17 +393,17 @@ class PassiveScanner:
 
     def _doubt(self, one: Seen) -> str:
         """Why permits that are out might still come back in a way that is not read, empty when none is."""
-        if one.churns:
-            return "what carries its permits changes faster than it can be read"
-        if self._greenlets:
-            return "a greenlet may have it, and those are not read"
-        if self._functions.sets_by_hand(one.primitive.address):
-            return "the program sets the numbers of semaphores itself"
-        if self._functions.only_takes:
-            return "no code of the program says that it gives one back: it may be meant to be used up"
-        if self._functions.own_methods(one.primitive.address) & _TAKES:
-            return "its class takes permits in a way of its own"
-        return ""
+        functions, address = self._functions, one.primitive.address
+        reasons = (
+            (one.churns, "what carries its permits changes faster than it can be read"),
+            (self._foreign, "its memory is not laid out by Python's own allocator: not all of it is found"),
+            (self._greenlets, "a greenlet may have it, and those are not read"),
+            (functions.sets_by_hand(address), "the program sets the numbers of semaphores itself"),
+            (functions.on_behalf(address), "the program takes permits of it on behalf of others"),
+            (functions.only_takes, "no code of the program gives one back: it may be meant to be used up"),
+            (functions.own_methods(address) & _TAKES, "its class takes permits in a way of its own"),
+        )
+        return next((reason for holds, reason in reasons if holds), "")
 
     def _doubt_over(self, one: Seen) -> str:
         """Why it may have more permits than were made of it, empty when none is known."""
@@ -418,6 +419,16 @@ class PassiveScanner:
 def _opened(carried: Carried, callbacks: Iterable[Callback]) -> str:
     """What may give back any number of permits, empty when nothing does."""
     return next(iter((*carried.signals, *(one.what for one in callbacks if one.again))), "")
+
+
+def _has_foreign_allocator(pid: int) -> bool:
+    """Whether a process was told to take its memory from elsewhere than Python's own allocator."""
+    try:
+        words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    chosen = next((word.partition(b"=")[2] for word in words if word.startswith(b"PYTHONMALLOC=")), b"")
+    return chosen.startswith(b"malloc")
 
 
 def _folder(pid: int) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from typing import Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "corpus"))
 from claim import live, row
 
 
 class Pairs(asyncio.BoundedSemaphore):
-    async def acquire(self) -> bool:  # type: ignore[override]
+    async def acquire(self) -> Literal[True]:
         await super().acquire()
         return await super().acquire()
 
@@ -23,7 +24,7 @@ class Pairs(asyncio.BoundedSemaphore):
 class Switched(asyncio.BoundedSemaphore):
     on = False
 
-    async def acquire(self) -> bool:  # type: ignore[override]
+    async def acquire(self) -> Literal[True]:
         return await super().acquire() if self.on else True
 
     def release(self) -> None:
