@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -175,3 +177,24 @@ def test_the_docs_have_every_rule() -> None:
 
 def test_a_sparkline() -> None:
     assert sparkline([0, 1, 8, None], 10) == " ▂█ "
+
+
+@pytest.mark.parametrize("format_", ["text", "short", "github"])
+def test_names_in_a_recording_forge_no_line(format_: str, tmp_path: Path) -> None:
+    path = tmp_path / "evil.ndjson"
+    evil = "kimi\x1b]0;pwn\x07\u202e\u009b31m\n::error::pwn"
+    rows = [
+        {"timestamp": 1_767_225_600.0 + n, "connection_type": evil, "direction": "error", "script": "s",
+         "function": evil, "data_size_bytes": 1, "response_time_ms": 1.0, "error": evil,
+         "metadata": {"request": evil}}
+        for n in range(60)
+    ]  # fmt: skip
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "exai_ops", "monitor", "analyze", str(path), "--format", format_],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "pwn" in done.stdout
+    assert not any(line.startswith("::error::pwn") for line in done.stdout.splitlines())
+    assert not any(c in done.stdout for c in "\x1b\x07\u202e\u009b")

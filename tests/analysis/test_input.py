@@ -212,3 +212,12 @@ def test_duckdb_leaves_damaged_files_to_python(tmp_path: Path) -> None:
     path.write_bytes(GOOD + b'\n{"broken\n{}\n' + GOOD + b"\n")
     assert duck.suits([path])
     assert duck.count([path]) is None
+
+
+def test_a_number_beyond_all_arrays_costs_its_line_alone(tmp_path: Path) -> None:
+    path = tmp_path / "recording"
+    huge = GOOD.replace(b'"data_size_bytes":', b'"data_size_bytes":1' + b"0" * 400, 1)
+    assert huge != GOOD
+    path.write_bytes(GOOD + b"\n" + huge + b"\n" + GOOD + b"\n")
+    cube, skipped = looked(path)
+    assert (cube.events, skipped.count) == (2, 1)

@@ -15,7 +15,7 @@ import typer
 from exai_ops.commands.monitor import options
 from exai_ops.commands.terminal import visible
 from exai_ops.errors import CouldNotLook, ExaiError, UsageError
-from exai_ops.findings import exit_code, parse_fail_on
+from exai_ops.findings import Finding, exit_code, parse_fail_on
 from exai_ops.settings import environment
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def analyze(
     summary = summarized(traffic, keys, percents)
     if html is not None:
         _write(html, summary, found, view)
-    findings = [one.finding for one in found]
+    findings = [_on_its_line(one.finding) for one in found]
     if format == "text":
         from exai_ops.monitor.analysis.as_report import as_report
 
@@ -136,6 +136,16 @@ def analyze(
     else:
         typer.echo(render(findings), nl=False)
     return exit_code(findings, fail_on=least)
+
+
+def _on_its_line(finding: Finding) -> Finding:
+    """The finding, with what a recording's names hold shown: they may hold anything, line ends too."""
+    where, name = finding.where, finding.where.name
+    return finding._replace(
+        message=visible(finding.message, keep=""),
+        hint=visible(finding.hint, keep=""),
+        where=where._replace(name=None if name is None else visible(name, keep="")),
+    )
 
 
 def _codes(texts: Texts) -> list[str]:

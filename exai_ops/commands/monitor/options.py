@@ -64,6 +64,15 @@ Until = Annotated[str | None, typer.Option(metavar="TIME", help="Only what is ea
 FromDisk = Annotated[bool, typer.Option("--from-disk", help="Ask no daemon: what is on disk.")]
 
 
+def unicode(option: str, text: str) -> str:
+    """The text of an option. Raises UsageError for bytes that are no UTF-8: no event's names hold such."""
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise UsageError(
+            f"{option}: {visible(text, keep='')} is no UTF-8", hint="type it in a UTF-8 terminal"
+        )
+    return text
+
+
 def filter_of(
     *,
     types: Sequence[str] | None = None,
@@ -80,6 +89,12 @@ def filter_of(
     from exai_ops.monitor.filters import compiled
     from exai_ops.monitor.wire import Filter
 
+    for option, some in (
+        ("--type", types), ("--direction", directions), ("--function", functions),
+        ("--session", [session]), ("--request", [request]),
+    ):  # fmt: skip
+        for text in some or ():
+            unicode(option, text)
     wanted = Filter(
         types=_names("--type", types),
         directions=_names("--direction", directions),

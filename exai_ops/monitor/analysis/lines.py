@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
@@ -36,6 +36,10 @@ class More(msgspec.Struct, gc=False):
     request: str | None = None
 
 
+Counted: TypeAlias = Annotated[int, msgspec.Meta(ge=-(1 << 62), le=1 << 62)]
+"""A number that an array can hold; whether it can be counted is looked at later."""
+
+
 class Line(msgspec.Struct, gc=False):
     """An event, in the order of an export's keys, which is the quickest to decode."""
 
@@ -43,11 +47,11 @@ class Line(msgspec.Struct, gc=False):
     connection_type: str
     direction: str
     function: str
-    data_size_bytes: int = 0
+    data_size_bytes: Counted = 0
     response_time_ms: float | None = None
     error: str | None = None
     metadata: More | None = None
-    weight: int = 1
+    weight: Counted = 1
 
 
 def leniently(value: Any) -> Line:
