@@ -194,7 +194,7 @@ def test_names_in_a_recording_forge_no_line(format_: str, tmp_path: Path) -> Non
         [sys.executable, "-m", "exai_ops", "monitor", "analyze", str(path), "--format", format_],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == 0, done.stderr  # a warning is all
     assert "pwn" in done.stdout
     assert not any(line.startswith("::error::pwn") for line in done.stdout.splitlines())
     assert not any(c in done.stdout for c in "\x1b\x07\u202e\u009b")

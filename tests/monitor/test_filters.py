@@ -191,6 +191,6 @@ def test_an_option_that_is_no_utf_8_is_refused(option: str) -> None:
     from exai_ops.commands.monitor.options import filter_of
 
     with pytest.raises(UsageError, match=rf"--{option}: \\udcff is no UTF-8"):
-        filter_of(**{option: "\udcff"})
+        filter_of(**{option: "\udcff"})  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="--function"):
         filter_of(functions=["a\udcff"])
