@@ -24,6 +24,7 @@ from exai_ops.sem.process import Process
 _KINDS: Final = {kind.__name__: kind for kind in (NotReadable, NotSupported, ProcessGone)}
 _HELD_OFF: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _EARLIER: Final = -10
+_CLEAN_S: Final = 30.0
 _END_S: Final = 2.0
 
 
@@ -45,6 +46,9 @@ def ask(process: Process, order: Order) -> tuple[bytes, float]:
         head = keeper.stdout.readline() if keeper.stdout else b""
         answer = keeper.stdout.read() if keeper.stdout else b""
         last = b"" if head or keeper.stderr is None else keeper.stderr.read()
+        if answer:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                keeper.wait(_CLEAN_S)  # the process is as it was when this is back
     finally:
         _leave(keeper)
     return answer, _held_s(head, last)
