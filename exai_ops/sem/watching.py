@@ -25,6 +25,7 @@ from exai_ops.sem.tracked import TrackedSemaphore, _running_task
 _STDLIB: Final = sysconfig.get_path("stdlib")
 _PACKAGES: Final = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
 _OWN: Final = frozenset({__file__})
+_BLOCKS: Final = frozenset({"__aenter__", "__aexit__", "__enter__", "__exit__"})
 _POLL_S: Final = 0.01
 
 
@@ -75,17 +76,17 @@ class Watch:
         elif value == 0:
             self._signals[semaphore] = None
 
-    def _took(self, semaphore: Any, owner: Any, frame: FrameType, *, entered: bool) -> None:
+    def _took(self, semaphore: Any, owner: Any, frame: FrameType, *, block: int) -> None:
         if not isinstance(semaphore, TrackedSemaphore) and semaphore not in self._signals:
             with self._lock:
-                self._tallies.setdefault(semaphore, Tally()).take(Permit.asked(owner, frame, entered=entered))
+                self._tallies.setdefault(semaphore, Tally()).take(Permit.asked(owner, frame, block=block))
 
-    def _gave(self, semaphore: Any, owner: Any, number: int, *, entered: bool) -> None:
+    def _gave(self, semaphore: Any, owner: Any, number: int, *, block: int) -> None:
         with self._lock:
             tally = self._tallies.get(semaphore)
             if tally is not None:
                 for _ in range(number):
-                    tally.give(owner, entered=entered)
+                    tally.give(owner, block=block)
 
 
 @contextmanager
@@ -105,11 +106,11 @@ def _watch_asyncio(watch: Watch) -> list[Callable[[], None]]:
         @functools.wraps(original)
         def outer(self: Any) -> Any:
             caller = _frame(1)
-            return taking(self, _running_task(), _outside(caller), caller.f_code.co_name == "__aenter__")
+            return taking(self, _running_task(), _outside(caller), _block(caller))
 
-        async def taking(self: Any, owner: Any, frame: FrameType, entered: bool) -> Any:
+        async def taking(self: Any, owner: Any, frame: FrameType, block: int) -> Any:
             result = await original(self)
-            watch._took(self, owner, frame, entered=entered)  # noqa: SLF001
+            watch._took(self, owner or _running_task(), frame, block=block)  # noqa: SLF001
             return result
 
         return outer
@@ -118,7 +119,7 @@ def _watch_asyncio(watch: Watch) -> list[Callable[[], None]]:
         @functools.wraps(original)
         def outer(self: Any) -> None:
             original(self)
-            watch._gave(self, _running_task(), 1, entered=_frame(1).f_code.co_name == "__aexit__")  # noqa: SLF001
+            watch._gave(self, _running_task(), 1, block=_block(_frame(1)))  # noqa: SLF001
 
         return outer
 
@@ -135,7 +136,9 @@ def _watch_threading(watch: Watch) -> list[Callable[[], None]]:
         def outer(self: Any, *args: Any, **kwargs: Any) -> Any:
             result = original(self, *args, **kwargs)
             if result:
-                watch._took(self, threading.current_thread(), _outside(_frame(1)), entered=entered)  # noqa: SLF001
+                frame = _frame(1)
+                block = id(frame) if entered else 0
+                watch._took(self, threading.current_thread(), _outside(frame), block=block)  # noqa: SLF001
             return result
 
         return outer
@@ -144,7 +147,7 @@ def _watch_threading(watch: Watch) -> list[Callable[[], None]]:
         @functools.wraps(original)
         def outer(self: Any, n: int = 1) -> None:
             original(self, n)
-            watch._gave(self, threading.current_thread(), n, entered=_frame(1).f_code.co_name == "__exit__")  # noqa: SLF001
+            watch._gave(self, threading.current_thread(), n, block=_block(_frame(1)))  # noqa: SLF001
 
         return outer
 
@@ -174,6 +177,12 @@ def _wrap(owner: Any, name: str, around: Callable[[Any], Any]) -> Callable[[], N
     original = owner.__dict__[name]
     setattr(owner, name, around(original))
     return functools.partial(setattr, owner, name, original)
+
+
+def _block(caller: FrameType) -> int:
+    """Identity of the call whose ``with`` block it is that calls, 0 for none."""
+    entering = caller.f_code.co_name in _BLOCKS and caller.f_back is not None
+    return id(caller.f_back) if entering else 0
 
 
 def _outside(frame: FrameType) -> FrameType:
