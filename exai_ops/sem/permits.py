@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any, Final, NamedTuple, Self
@@ -87,6 +87,10 @@ class Tally:
         else:
             mine.append(permit)
 
+    def knows(self, owner: Any, block: int) -> bool:
+        """Whether the block took one of these; without a block, whether the owner did."""
+        return self._of_block(owner, block) is not None if block else owner in self.taken
+
     def give(self, owner: Any, *, block: int = 0) -> None:
         """Count one in: the block's, the owner's latest that was taken alike, or the oldest (a hand-over).
 
@@ -130,9 +134,12 @@ class Tally:
 
     def held(self, since_s: float = 0.0) -> list[Held]:
         """Those that were taken since a time of the monotonic clock, for a person, oldest first."""
+        return self.told(lambda permit: permit.taken_s >= since_s)
+
+    def told(self, wanted: Callable[[Permit], bool]) -> list[Held]:
+        """Those that are wanted, for a person, oldest first."""
         now = _clock()
-        taken = (permit for permit in self if permit.taken_s >= since_s)
-        return [Held(_name(p.owner), _ended(p.owner), p.site, now - p.taken_s) for p in taken]
+        return [Held(_name(p.owner), _ended(p.owner), p.site, now - p.taken_s) for p in self if wanted(p)]
 
 
 def caller(levels: int = 1) -> FrameType:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Final, Literal
 
@@ -106,6 +106,10 @@ class TrackedSemaphore(asyncio.Semaphore):
     def held(self, since_s: float = 0.0) -> list[Held]:
         """The permits that are out and were taken since a time of the monotonic clock, oldest first."""
         return self._tally.held(since_s)
+
+    def recorded(self, wanted: Callable[[Permit], bool]) -> list[Held]:
+        """Those of the permits that are out that are wanted, oldest first."""
+        return self._tally.told(wanted)
 
     def lost(self) -> list[Held]:
         """Those whose task has ended. One that was handed to a live task to give back is among them."""
