@@ -41,9 +41,13 @@ _BY_IMAGE: Final = {
 }
 
 
+_OURS: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
+"""Another name of a setting."""
+
+
 def platform_reads(key: str) -> bool:
     """Whether the system, an interpreter or a tool reads a key: ``PATH``, ``PYTHONPATH``, ``COMPOSE_*``."""
-    return key in _PLATFORM or key.startswith(_PREFIXES)
+    return key in _PLATFORM or (key.startswith(_PREFIXES) and key != _OURS)
 
 
 def compose_reads(project: Project | None) -> frozenset[str]:

@@ -62,6 +62,7 @@ _DOTENV: Final = r"\s*(?:export\s+)?(?P<key>[A-Za-z_][A-Za-z0-9_.-]*)\s*[=:]\s*(
 WORDS: Final = (
     "key", "token", "secret", "pass", "pwd", "cred", "_pat", "auth", "jwt", "salt", "cookie", "signature",
     "webhook", "dsn", "private", "_pw", "dbpw", "pin", "psk", "_sk", "bearer", "unseal", "mnemonic", "seed",
+    "apprise",
     "phrase", "recovery", "backup",
 )  # fmt: skip
 """One of them is in every name of a secret, in lower case."""
