@@ -53,8 +53,9 @@ lint: venv-dev
 	$(PY) -m mypy
 	$(PY) -c 'from importlinter.cli import lint_imports_command as main; main()'
 
+# A worker a core, a file's tests together, the longest files first.
 test: lint
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 format: venv-dev
 	$(PY) -m ruff check --fix

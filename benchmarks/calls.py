@@ -25,7 +25,7 @@ WARMING_S: Final = {"litellm": 4.0}
 and takes twice to three times the CPU for them."""
 BUDGET_S: Final = 180.0
 """After it no further round of loads begins."""
-_WIDE: Final = {
+WIDE: Final = {
     "EXAI_WS_PORT": "0",
     "EXAI_WS_GLOBAL_MAX_INFLIGHT": "1000",
     "EXAI_WS_KIMI_MAX_INFLIGHT": "1000",
@@ -136,7 +136,7 @@ class Servers:
         return starts[name]()
 
     def _daemon(self, folder: Path, upstream: str) -> contextlib.AbstractContextManager[Child]:
-        env = _WIDE | {"KIMI_API_URL": self.get(upstream).address}
+        env = WIDE | {"KIMI_API_URL": self.get(upstream).address}
         return running([*exai(), "serve"], READY_LINE, folder=folder, core=self.server_core, env=env)
 
     def _bare(self, folder: Path) -> contextlib.AbstractContextManager[Child]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
-from benchmarks import monitor, storage
+from benchmarks import monitor, monitor_share, storage
+from benchmarks.processes import NotMeasured
 from benchmarks.table import Limit, Ratio, Row
 
 Numbers = dict[str, list[float]]
@@ -17,8 +19,8 @@ def _collect(measure: Callable[[], dict[str, float]], rounds: int) -> Numbers:
     return {name: [one[name] for one in found] for name in found[0]}
 
 
-def monitor_rows(*, rounds: int, say: Callable[[str], None]) -> list[Row]:
-    """Recording and exporting."""
+def monitor_rows(folder: Path, *, rounds: int, quick: bool, say: Callable[[str], None]) -> list[Row]:
+    """Recording, exporting, and what of it is in a call."""
     say(f"{rounds} rounds: monitor")
     numbers = _collect(monitor.measure, rounds)
     over_logging = tuple(1 / n for n in numbers["logging_over_record"])
@@ -26,13 +28,37 @@ def monitor_rows(*, rounds: int, say: Callable[[str], None]) -> list[Row]:
     return [
         Row(
             group="monitor",
+            what="recording one event, bare",
+            unit="ns",
+            goal="at most 200 ns",
+            figures=tuple(numbers["record_bare_ns"]),
+            limit=Limit(number=200),
+        ),
+        Row(
+            group="monitor",
             what="recording one event with aggregates",
             unit="ns",
             goal="at most 900 ns",
             figures=tuple(numbers["record_ns"]),
             limit=Limit(number=900),
-            ratios=(Ratio(of="`logging.info` to nothing", figures=over_logging),),
+            ratios=(Ratio(of="`logging.info` to nothing", figures=over_logging, limit=Limit(number=1 / 6)),),
         ),
+        Row(
+            group="monitor",
+            what="the same with 1 in 10 kept",
+            unit="ns",
+            goal="at most 900 ns",
+            figures=tuple(numbers["record_sampled_ns"]),
+            limit=Limit(number=900),
+        ),
+        Row(
+            group="monitor",
+            what="events missing in the totals, 1,000,000 from 8 threads",
+            goal="0",
+            figures=tuple(numbers["record_lost"]),
+            limit=Limit(number=0),
+        ),
+        _share_row(folder, quick=quick, say=say),
         Row(
             group="monitor",
             what="10,000 events exported",
@@ -43,6 +69,18 @@ def monitor_rows(*, rounds: int, say: Callable[[str], None]) -> list[Row]:
             ratios=(Ratio(of="`json.dump` of the same", figures=over_dump),),
         ),
     ]
+
+
+def _share_row(folder: Path, *, quick: bool, say: Callable[[str], None]) -> Row:
+    say("the monitor's share of a call")
+    what, goal = "the monitor's share of a call's CPU", "at most 1 %"
+    try:
+        seen = monitor_share.measure(folder, pairs=30 if quick else 100)
+    except NotMeasured as error:
+        return Row(group="monitor", what=what, goal=goal, missing=str(error))
+    return Row(
+        group="monitor", what=what, unit="%", goal=goal, figures=(seen.share * 100,), limit=Limit(number=1.0)
+    )
 
 
 _STORAGE: Final = (

@@ -115,7 +115,7 @@ class Connection:
         try:
             await self._socket.send(json.dumps(message, ensure_ascii=False, allow_nan=False))
         except ConnectionClosed as closed:
-            raise _lost(self._target, closed) from closed
+            raise lost(self._target, closed) from closed
 
     async def receive(self) -> Frame:
         """The next frame. Raises ConnectionLost, or NotReachable for what is no frame."""
@@ -124,7 +124,7 @@ class Connection:
         try:
             frame = json.loads(await self._socket.recv())
         except ConnectionClosed as closed:
-            raise _lost(self._target, closed) from closed
+            raise lost(self._target, closed) from closed
         except (ValueError, RecursionError):
             frame = None
         if not isinstance(frame, dict):
@@ -148,7 +148,7 @@ async def connect(
     target: Target, *, session_id: str = "", resume: Secret | None = None
 ) -> AsyncIterator[Connection]:
     """An open session with the daemon, closed on the way out. Raises NotReachable, SettingsError."""
-    socket = await _open(target)
+    socket = await dial(target, target.url)
     try:
         connection = Connection(socket, target)
         await connection.hello(session_id, resume)
@@ -157,11 +157,15 @@ async def connect(
         await socket.close()
 
 
-async def _open(target: Target) -> ClientConnection:
-    from websockets.asyncio.client import connect as dial
+async def dial(target: Target, url: str, *, bearer: bool = False) -> ClientConnection:
+    """A WebSocket at one of the daemon's addresses, with ``bearer`` shown its token.
+
+    Raises NotReachable, and SettingsError for a token that is refused there.
+    """
+    from websockets.asyncio.client import connect as dialer
     from websockets.exceptions import InvalidHandshake, InvalidStatus
 
-    class Dial(dial):
+    class Dial(dialer):
         """Goes where it was sent: the token is not for whom another server names in a redirect."""
 
         def process_redirect(self, exc: Exception) -> Exception | str:
@@ -169,7 +173,8 @@ async def _open(target: Target) -> ClientConnection:
 
     try:
         return await Dial(
-            target.url,
+            url,
+            additional_headers={"Authorization": f"Bearer {target.token.reveal()}"} if bearer else None,
             proxy=None,  # a daemon is dialled directly: a proxy for the web would not find this machine
             compression=None,
             open_timeout=OPEN_S,
@@ -177,15 +182,24 @@ async def _open(target: Target) -> ClientConnection:
             max_size=_MAX_BYTES,
         )
     except InvalidStatus as error:
-        what = f"{target.url} answered HTTP {error.response.status_code} instead of opening a WebSocket"
-        raise NotReachable(what, hint="is another program on that port? exai status tells") from error
+        raise _no_websocket(target, url, error.response.status_code, error.response.body) from error
     except (InvalidHandshake, EOFError) as error:
-        raise NotReachable(f"what answers at {target.url} is not a WebSocket server") from error
+        raise NotReachable(f"what answers at {url} is not a WebSocket server") from error
     except TimeoutError as error:
-        what = f"{target.url} did not answer within {OPEN_S:g} s"
+        what = f"{url} did not answer within {OPEN_S:g} s"
         raise NotReachable(what, hint="exai status tells whether a daemon is there and blocked") from error
     except OSError as error:
         raise _absent(target, _reason(error)) from error
+
+
+def _no_websocket(target: Target, url: str, status: int, body: bytes | bytearray | None) -> ExaiError:
+    said = bytes(body or b"").decode(errors="replace").strip()
+    if status == 401 and "EXAI_WS_TOKEN" in said:
+        return token_refused(target)
+    if status == 403 and "EXAI_ALLOWED" in said:
+        return NotReachable(f"{url} answered 403: {said[:200]}", hint="name it as it is served")
+    what = f"{url} answered HTTP {status} instead of opening a WebSocket"
+    return NotReachable(what, hint="is another program on that port? exai status tells")
 
 
 def _reason(error: OSError) -> str:
@@ -210,12 +224,17 @@ def _refused(target: Target, error: str, message: str) -> ExaiError:
         said = [f"the daemon at {target.url} does not take this session up again: {message[:200]}"]
         return SettingsError(said, hint="it has expired, or belongs to another daemon; call the tool anew")
     if error == "unauthorized":
-        said = [f"EXAI_WS_TOKEN: the daemon at {target.url} does not accept it"]
-        return SettingsError(said, hint="set it to the token that the daemon was started with")
+        return token_refused(target)
     return NotReachable(f"the daemon at {target.url} refused hello: {error[:100] or 'without a reason'}")
 
 
-def _lost(target: Target, closed: Any) -> CouldNotLook:
+def token_refused(target: Target) -> SettingsError:
+    """The token is not the daemon's."""
+    said = [f"EXAI_WS_TOKEN: the daemon at {target.url} does not accept it"]
+    return SettingsError(said, hint="set it to the token that the daemon was started with")
+
+
+def lost(target: Target, closed: Any) -> CouldNotLook:
     received, sent = closed.rcvd, closed.sent
     if received is None and sent is not None and sent.code in _UNREADABLE:
         return _foreign(target, _UNREADABLE[sent.code])

@@ -15,6 +15,9 @@ from exai_ops.daemon.permits import Entry, Owner
 if TYPE_CHECKING:
     from exai_ops.tools.api import Tool
 
+ID_SHOWN: Final = 128
+"""Characters of a client's request_id that events repeat."""
+
 _CANONICAL: Final = msgspec.json.Encoder(order="sorted")
 
 
@@ -56,6 +59,8 @@ class Call(Owner):
         code: The error code of its result, None for a good one or none yet.
         stage: ``new`` until its task runs, ``running``, then ``ending`` once its outcome stands.
         writes: What its tool wrote to the store without waiting for it.
+        origin: Session, request and tool, by which the events of a call are joined.
+        journal_ms: How long the store took to journal it, None before.
         started_at: Monotonic seconds; ``accepted_at`` is seconds since the epoch, None before the ack.
     """
 
@@ -71,6 +76,8 @@ class Call(Owner):
         "digest",
         "entry",
         "handler",
+        "journal_ms",
+        "origin",
         "replayed",
         "result",
         "stage",
@@ -96,6 +103,12 @@ class Call(Owner):
     ) -> None:
         super().__init__(session_id, message.request_id, handler.name, size_bytes=size_bytes)
         self.handler = handler
+        self.origin: Mapping[str, str] = {
+            "session": session_id,
+            "request": message.request_id[:ID_SHOWN],
+            "tool": handler.name,
+        }
+        self.journal_ms: float | None = None
         self.arguments: dict[str, Any] = message.arguments or {}
         self.digest = digest
         self.detach = message.detach

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from exai_ops.daemon import protocol
 from exai_ops.daemon.core import Daemon
@@ -139,17 +139,19 @@ async def serve_websocket(daemon: Daemon, scope: Scope, receive: Receive, send: 
         await connection.close(*refusal)
         return
     try:
-        with daemon.monitor.connection("websocket", script_name="daemon", function_name="connection"):
-            await _converse(daemon, connection)
+        with daemon.monitor.connection("websocket", script_name="daemon", function_name="connection") as told:
+            await _converse(daemon, connection, told)
     finally:
         daemon.connections.discard(connection)
 
 
-async def _converse(daemon: Daemon, connection: WebSocketConnection) -> None:
+async def _converse(daemon: Daemon, connection: WebSocketConnection, told: dict[str, Any]) -> None:
+    """Serve a client to its end; ``told`` gets its session for the monitor."""
     machine = ServerProtocol()
     session = await _hello(daemon, connection, machine)
     if session is None:
         return
+    told["session"] = session.id
     try:
         while (data := await connection.receive()) is not None:
             await _handle(daemon, session, connection, machine, data)
@@ -194,10 +196,12 @@ async def _handle(
         daemon.received("invalid", len(data))
         await connection.send(message.frame)
         return
-    daemon.received(str(message.__struct_config__.tag), len(data))
+    op = str(message.__struct_config__.tag)
+    if isinstance(message, protocol.CallTool):
+        daemon.received(op, len(data), daemon.dispatcher.submit(session, connection, message))
+        return
+    daemon.received(op, len(data), {"session": session.id})
     match message:
-        case protocol.CallTool():
-            daemon.dispatcher.submit(session, connection, message)
         case protocol.Cancel(request_id):
             daemon.dispatcher.cancel(session, connection, request_id)
         case protocol.FetchResult(request_id):

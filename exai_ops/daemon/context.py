@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exai_ops.daemon.call import Call
+from exai_ops.daemon.events import RecordEvent, permit
 from exai_ops.daemon.metrics import Metrics
 from exai_ops.daemon.permits import Hold
 from exai_ops.providers.router import Providers
@@ -24,6 +25,7 @@ class Services:
     providers: Providers
     metrics: Metrics
     status: Callable[[], dict[str, Any]]
+    record: RecordEvent
 
 
 class CallContext:
@@ -60,13 +62,17 @@ class CallContext:
     async def complete(self, request: ChatRequest, *, stream: bool = True) -> Completion:
         """Ask a provider, with its permit held. See ``ToolContext.complete``."""
         on_delta = self._call.delta if stream and self._call.streaming else None
-        completion = await self._services.providers.complete(request, on_delta=on_delta, enter=self._enter)
+        completion = await self._services.providers.complete(
+            request, on_delta=on_delta, enter=self._enter, origin=self._call.origin
+        )
         self._services.metrics.completed(completion)
         return completion
 
     async def _enter(self, provider: str) -> None:
         if self._hold is not None:
-            await self._hold.use(provider)
+            waited_s = await self._hold.use(provider)
+            if waited_s:
+                permit(self._services.record, "switch", self._call, provider, waited_s)
 
     async def emit(self, text: str) -> None:
         """Send a piece of text to a client that asked for a stream."""

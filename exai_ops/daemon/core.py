@@ -9,15 +9,20 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Literal, Protocol, TypeAlias
+
+import msgspec
 
 import exai_ops
 from exai_ops import logs
 from exai_ops.daemon import protocol
+from exai_ops.daemon.alerting import Alerting, channels_of, rules_of
 from exai_ops.daemon.call import Sink
 from exai_ops.daemon.context import Services
 from exai_ops.daemon.dispatch import Dispatcher
+from exai_ops.daemon.event_backlog import KeptEvents
+from exai_ops.daemon.event_keeper import EventKeeper
 from exai_ops.daemon.metrics import Metrics
 from exai_ops.daemon.permits import Ledger, Limits
 from exai_ops.daemon.sessions import Connection, Session, Sessions
@@ -55,6 +60,7 @@ class Daemon:
     Attributes:
         id: Identity of this process's life, in the journal.
         started_at: Seconds since the epoch.
+        kept: The events on disk, None where none are kept; ``keeper`` writes them.
         closers: Awaited once the calls are done, before the server ends; each for at most two seconds.
     """
 
@@ -83,6 +89,9 @@ class Daemon:
         self.sessions = Sessions(storage)
         self.connections: set[LiveConnection] = set()
         self.leaking: dict[int, str] = {}
+        self.kept: KeptEvents | None = None
+        self.keeper: EventKeeper | None = None
+        self.alerting = Alerting(self, rules_of(settings), channels_of(settings))
         self.closers: list[Callable[[], Awaitable[None]]] = []
         self.tools_frame = protocol.encode({"op": "list_tools_res", "tools": registry.describe()})
         services = Services(
@@ -91,12 +100,12 @@ class Daemon:
             providers=providers,
             metrics=self.metrics,
             status=self.status,
+            record=monitor.record,
         )
         self.dispatcher = Dispatcher(
             services=services,
             ledger=self.ledger,
             registry=registry,
-            record=monitor.record,
             daemon_id=self.id,
         )
 
@@ -176,10 +185,15 @@ class Daemon:
         self.monitor.record("websocket", "receive", script_name="daemon", function_name="token_rotated")
         return protocol.encode(answer | {"ok": True})
 
-    def received(self, op: str, size: int) -> None:
-        """A message has come in."""
+    def received(self, op: str, size: int, origin: Mapping[str, str] | None = None) -> None:
+        """A message has come in; ``origin`` names its session, request and tool."""
         self.monitor.record(
-            "websocket", "receive", script_name="daemon", function_name=op, data_size_bytes=size
+            "websocket",
+            "receive",
+            script_name="daemon",
+            function_name=op,
+            data_size_bytes=size,
+            metadata=origin,
         )
 
     def rejected(self, reason: str) -> None:
@@ -238,6 +252,8 @@ class Daemon:
             "storage": self.storage.name,
             "loop_lag_ms": self.loop_lag_ms(),
             "events": self.monitor.sequence,
+            "alerts": [msgspec.structs.asdict(one) for one in self.alerting.states()],
+            "event_store": None if self.keeper is None else self.keeper.as_dict(),
             "tool_problems": [str(problem) for problem in self.dispatcher.registry.problems],
         }
 

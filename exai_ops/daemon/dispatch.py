@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, Final
 
 import msgspec
 
-from exai_ops.daemon import outcomes, protocol
-from exai_ops.daemon.call import Call, Sink, digest
+from exai_ops.daemon import events, outcomes, protocol
+from exai_ops.daemon.call import ID_SHOWN, Call, Sink, digest
 from exai_ops.daemon.context import CallContext, Services
 from exai_ops.daemon.permits import Hold, Ledger
 from exai_ops.daemon.sessions import Session
@@ -29,8 +29,6 @@ from exai_ops.logs import get_logger
 from exai_ops.storage.contract import CallRecord
 from exai_ops.tools.api import Tool
 from exai_ops.tools.registry import Registry
-
-RecordEvent = Callable[..., None]
 
 _LOG = get_logger("exai.dispatch")
 _LEFT: Final = "the client left"
@@ -45,14 +43,12 @@ class Dispatcher:
         services: Services,
         ledger: Ledger,
         registry: Registry,
-        record: RecordEvent,
         daemon_id: str,
     ) -> None:
         self.registry = registry
         self.draining = False
         self._services = services
         self._ledger = ledger
-        self._record = record
         self._daemon_id = daemon_id
         self._settings = services.settings
         self._running: dict[int, Call] = {}
@@ -77,8 +73,11 @@ class Dispatcher:
 
     # --- what clients ask -------------------------------------------------------------------
 
-    def submit(self, session: Session, sink: Sink, message: protocol.CallTool) -> None:
-        """Start a call, attach to it, or answer from what is kept; never waits."""
+    def submit(self, session: Session, sink: Sink, message: protocol.CallTool) -> Mapping[str, str]:
+        """Start a call, attach to it, or answer from what is kept; never waits.
+
+        Returns what joins the call's events.
+        """
         request_id = message.request_id
         try:
             handler = self.registry.resolve(message.name)
@@ -86,13 +85,13 @@ class Dispatcher:
             details = {"hint": error.hint} if error.hint else {}
             frame = protocol.call_error(request_id, protocol.TOOL_NOT_FOUND, str(error), **details)
             self.spawn(sink.send(frame))
-            return
+            return {"session": session.id, "request": request_id[:ID_SHOWN]}
         mark, size = digest(handler.name, message.arguments)
         if (running := session.calls.get(request_id)) is not None:
             self.spawn(self._join(running, sink, mark, stream=message.stream))
-        else:
-            asked_before = session.restored or request_id in session.finished
-            self._begin(session, sink, message, handler, mark, size_bytes=size, asked_before=asked_before)
+            return running.origin
+        asked_before = session.restored or request_id in session.finished
+        return self._begin(session, sink, message, handler, mark, size_bytes=size, asked_before=asked_before)
 
     def cancel(self, session: Session, sink: Sink, request_id: str) -> None:
         """Abort a running call; its ``call_tool_res`` with CANCELLED is the answer."""
@@ -186,10 +185,7 @@ class Dispatcher:
         *,
         size_bytes: int,
         asked_before: bool,
-    ) -> None:
-        if self.draining and not asked_before:
-            self.spawn(sink.send(self._refusal(message.request_id, "the daemon is stopping")))
-            return
+    ) -> Mapping[str, str]:
         call = Call(
             session.id,
             message,
@@ -199,12 +195,16 @@ class Dispatcher:
             timeout_s=self._settings.call_timeout_s,
             size_bytes=size_bytes,
         )
+        if self.draining and not asked_before:
+            self.spawn(sink.send(self._refusal(message.request_id, "the daemon is stopping")))
+            return call.origin
         call.asked_before = asked_before
         call.watch(sink, stream=message.stream)
         session.calls[call.request_id] = call
         self._running[id(call)] = call
         self._idle.clear()
         call.task = self.spawn(self._run(session, call))
+        return call.origin
 
     async def _run(self, session: Session, call: Call) -> None:
         """The whole life of one call; the boundary where any failure becomes its result."""
@@ -243,10 +243,13 @@ class Dispatcher:
         if self._settings.ws_semantic_cache and (frame := await self._cached(session, call)) is not None:
             return frame
         provider = self._first_provider(call)
-        if not self._ledger.free(call.session_id, provider):
+        waits = not self._ledger.free(call.session_id, provider)
+        if waits:
             await call.flush()
         async with self._ledger.hold(call, provider) as hold:
             call.entry = hold.entry
+            if waits:
+                events.permit(self._services.record, "take", call, provider, hold.entry.queued_s)
             return await self._execute(call, hold)
 
     async def _remembered(self, session: Session, call: Call) -> str | None:
@@ -272,7 +275,9 @@ class Dispatcher:
             daemon=self._daemon_id,
             accepted_at=accepted_at,
         )
+        journaling_at = time.monotonic()
         await self._services.storage.accept_call(record)
+        call.journal_ms = (time.monotonic() - journaling_at) * 1000
         call.accepted_at = accepted_at
         await call.publish(protocol.call_ack(call.request_id, call.tool, call.timeout_s))
         context = CallContext(self._services, call, hold)
@@ -326,7 +331,7 @@ class Dispatcher:
 
     async def _finish(self, session: Session, call: Call, frame: str, *, kept: bool) -> None:
         """Keep the result, then send it; a store that refuses does not keep it from its client."""
-        now = time.time()
+        now, ending_at = time.time(), time.monotonic()
         if call.accepted_at is not None:
             frame = await self._keep(session, call, frame, now)
         if kept and call.accepted_at is not None:
@@ -338,7 +343,10 @@ class Dispatcher:
         call.end(frame)
         await call.publish(frame)
         if not call.replayed:
-            self._account(call, frame)
+            waited_s = call.entry.waited_s if call.entry is not None else None
+            duration_s = time.monotonic() - call.started_at
+            self._services.metrics.ended(call.tool, call.code or "ok", duration_s, waited_s)
+            events.result(self._services.record, call, size=len(frame), ending_at=ending_at)
         call.entry = None  # it names the call as its owner: a circle that would keep all that the call holds
         if not self._running:
             self._idle.set()
@@ -360,25 +368,6 @@ class Dispatcher:
         if refused is not None and call.code != protocol.OVER_CAPACITY:
             session.keep_unstored(outcomes.unstored(call, frame, self._daemon_id, now))
         return frame
-
-    def _account(self, call: Call, frame: str) -> None:
-        duration_s = time.monotonic() - call.started_at
-        waited_s = call.entry.waited_s if call.entry is not None else None
-        self._services.metrics.ended(call.tool, call.code or "ok", duration_s, waited_s)
-        self._record(
-            "websocket",
-            "send" if call.code is None else "error",
-            script_name="daemon",
-            function_name=call.tool,
-            data_size_bytes=len(frame),
-            response_time_ms=duration_s * 1000,
-            error=call.code,
-            metadata={
-                "session": call.session_id,
-                "request": call.request_id,
-                "permit_wait_ms": None if waited_s is None else waited_s * 1000,
-            },
-        )
 
     def _refusal(self, request_id: str, message: str, retry_after_s: float | None = None) -> str:
         seconds = self._settings.retry_after_s if retry_after_s is None else retry_after_s

@@ -8,6 +8,7 @@
 ``/metrics``       Prometheus
 ``/permits``       the ledger, with holders
 ``/mcp``           MCP over streamable HTTP
+``/events``        the WebSocket that pushes events and state to ``exai monitor`` and the page
 =================  ==========================================================================
 
 With a token set, all but live, ready and the text want ``Authorization: Bearer <token>``.
@@ -26,6 +27,8 @@ from starlette.routing import Route
 
 from exai_ops.daemon.connection import serve_websocket
 from exai_ops.daemon.core import Daemon
+from exai_ops.daemon.event_stream import PATH as EVENTS_PATH
+from exai_ops.daemon.event_stream import EventStream
 from exai_ops.daemon.guard import App, Guard, Receive, Scope, Send, refuse
 from exai_ops.daemon.health import health
 
@@ -42,10 +45,12 @@ exai: a daemon that serves AI tools to editors, agents and scripts. At this addr
 /metrics        Prometheus
 /permits        who holds capacity
 /status         all that is known from memory
+/events         the WebSocket of exai monitor: events and state, pushed
 
 With EXAI_WS_TOKEN set, WebSocket clients say it in their hello, and the others send
 Authorization: Bearer; live and ready want none.
 """
+_BEARER_NEEDED: Final = "Authorization: Bearer <EXAI_WS_TOKEN> is needed"
 _METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -54,6 +59,7 @@ def application(daemon: Daemon, mcp: App) -> App:
     settings = daemon.settings
     guard = Guard(hosts=[settings.ws_host, *settings.allowed_hosts], origins=settings.allowed_origins)
     http = Starlette(routes=_routes(daemon))
+    events = EventStream(daemon)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         refusal = guard.refusal(scope["headers"])
@@ -61,7 +67,7 @@ def application(daemon: Daemon, mcp: App) -> App:
             daemon.rejected("host or origin")
             await refuse(scope, send, 403, refusal)
         elif scope["type"] == "websocket":
-            await _websocket(daemon, scope, receive, send)
+            await _websocket(daemon, events, scope, receive, send)
         elif scope["path"] == "/mcp":
             await _mcp(daemon, mcp, scope, receive, send)
         else:
@@ -70,22 +76,28 @@ def application(daemon: Daemon, mcp: App) -> App:
     return app
 
 
-async def _websocket(daemon: Daemon, scope: Scope, receive: Receive, send: Send) -> None:
+async def _websocket(daemon: Daemon, events: EventStream, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["path"] in _PATHS:
         await serve_websocket(daemon, scope, receive, send)
+    elif scope["path"] != EVENTS_PATH:
+        await refuse(scope, send, 404, "the WebSocket is at / and /ws, that of exai monitor at /events")
+    elif authorized_scope(daemon, scope):
+        await events.serve(scope, receive, send)
     else:
-        await refuse(scope, send, 404, "the WebSocket is at / and /ws")
+        daemon.rejected("unauthorized")
+        await refuse(scope, send, 401, _BEARER_NEEDED)
 
 
 async def _mcp(daemon: Daemon, mcp: App, scope: Scope, receive: Receive, send: Send) -> None:
-    if _bearer_fits(daemon, scope):
+    if authorized_scope(daemon, scope):
         await mcp(scope, receive, send)
     else:
         daemon.rejected("unauthorized")
-        await refuse(scope, send, 401, "Authorization: Bearer <EXAI_WS_TOKEN> is needed")
+        await refuse(scope, send, 401, _BEARER_NEEDED)
 
 
-def _bearer_fits(daemon: Daemon, scope: Scope) -> bool:
+def authorized_scope(daemon: Daemon, scope: Scope) -> bool:
+    """Whether a request, or a WebSocket's handshake, shows the token; anything does when there is none."""
     for name, value in scope["headers"]:
         if name == b"authorization":
             scheme, _, token = value.decode("latin-1").partition(" ")
@@ -135,11 +147,11 @@ def _private(daemon: Daemon, handler: Handler) -> Handler:
     """Only for who has the token, when there is one."""
 
     async def checked(request: Request) -> Response:
-        if _bearer_fits(daemon, request.scope):
+        if authorized_scope(daemon, request.scope):
             return await handler(request)
         daemon.rejected("unauthorized")
         headers = {"WWW-Authenticate": "Bearer"}
-        return _json({"error": "Authorization: Bearer <EXAI_WS_TOKEN> is needed"}, 401, headers)
+        return _json({"error": _BEARER_NEEDED}, 401, headers)
 
     return checked
 

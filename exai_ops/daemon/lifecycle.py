@@ -15,12 +15,14 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, NamedTuple
 
+import exai_ops
 from exai_ops.daemon import gauges, housekeeping, runstate
 from exai_ops.daemon.call import Call
 from exai_ops.daemon.core import Daemon
+from exai_ops.daemon.event_keeper import EventKeeper
 from exai_ops.daemon.guard import App
 from exai_ops.daemon.http import application
 from exai_ops.daemon.retries import log_retries
@@ -28,6 +30,8 @@ from exai_ops.daemon.server import server
 from exai_ops.daemon.signals import FORCED_S, Signals, end_within
 from exai_ops.errors import UsageError
 from exai_ops.logs import get_logger
+from exai_ops.monitor import sampling
+from exai_ops.monitor.kept import KeptEvents
 from exai_ops.monitor.recorder import Monitor
 from exai_ops.providers.router import Providers
 from exai_ops.providers.simulator import SimulatorOptions, running_simulator
@@ -83,7 +87,7 @@ async def serve(settings: Settings, *, simulate: bool, mcp: MCP) -> End:
                         housekeeping.prune,
                     )
                 ]
-                chores.append(tasks.create_task(daemon.lag.run()))
+                chores += [tasks.create_task(daemon.lag.run()), tasks.create_task(daemon.alerting.run())]
                 serving = tasks.create_task(web.serve(sockets=[listening]))
                 await web.listening.wait()
                 runstate.write(settings, runstate.own_state(settings, port, simulated=daemon.simulated))
@@ -130,7 +134,7 @@ def bind(settings: Settings) -> socket.socket:
 
 def _open_files(settings: Settings) -> None:
     """As many open files as the connections need, if the hard limit allows; a warning if it does not."""
-    needed = 2 * settings.max_connections + SPARE_FILES
+    needed = 2 * settings.max_connections + settings.monitor_max_tails + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:
         soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
@@ -143,8 +147,14 @@ def _open_files(settings: Settings) -> None:
 async def _daemon(settings: Settings, *, simulate: bool) -> AsyncIterator[Daemon]:
     """The daemon's parts, opened in order and closed in the opposite one."""
     simulated = simulate or not (settings.kimi_api_key or settings.glm_api_key)
-    monitor = Monitor(settings.event_buffer)
+    monitor = monitor_of(settings)
     async with contextlib.AsyncExitStack() as stack:
+        if settings.otel_endpoint:
+            stack.push_async_callback(_exporting_spans(settings, monitor))
+        kept = kept_events(settings)
+        keeper = None if kept is None else EventKeeper(monitor, kept)
+        if keeper is not None:
+            stack.push_async_callback(_keeping(keeper))
         storage = SQLiteStorage(settings.database, record=monitor.record)
         stack.push_async_callback(storage.close)
         await storage.open()
@@ -162,8 +172,61 @@ async def _daemon(settings: Settings, *, simulate: bool) -> AsyncIterator[Daemon
             monitor=monitor,
             simulated=simulated,
         )
+        daemon.kept, daemon.keeper = kept, keeper
         gauges.register(daemon)
         yield daemon
+
+
+def monitor_of(settings: Settings) -> Monitor:
+    """An empty monitor as the settings want it. Raises UsageError for rules that are none."""
+    try:
+        rules = sampling.parse(settings.event_sampling)
+    except ValueError as error:
+        raise UsageError(f"EXAI_EVENT_SAMPLING: {error}") from None
+    return Monitor(settings.event_buffer, sampling=sampling.Sampling(rules))
+
+
+def kept_events(settings: Settings) -> KeptEvents | None:
+    """The events on disk as the settings want them, None where they want none."""
+    if not settings.event_store_max_bytes:
+        return None
+    return KeptEvents(
+        settings.event_folder,
+        max_bytes=settings.event_store_max_bytes,
+        max_age_s=settings.event_store_max_age_s,
+    )
+
+
+def _keeping(keeper: EventKeeper) -> Callable[[], Awaitable[None]]:
+    """Start to keep events; what is called in the end."""
+    keeper.start()
+
+    async def stop() -> None:
+        if not await asyncio.to_thread(keeper.stop):
+            _LOG.warning("the last events were not kept", why="the disk takes too long")
+
+    return stop
+
+
+def _exporting_spans(settings: Settings, monitor: Monitor) -> Callable[[], Awaitable[None]]:
+    """Start it; what is called in the end."""
+    from exai_ops.monitor.otel import OtelExport  # half a second and an extra
+
+    export = OtelExport(monitor, settings.otel_endpoint, version=exai_ops.__version__)
+    export.start()
+
+    async def stop() -> None:
+        whole = await asyncio.to_thread(export.stop, CUT_S)
+        if not whole or export.failed or export.missed:
+            _LOG.warning(
+                "spans not exported",
+                failed=export.failed,
+                missed=export.missed,
+                whole=whole,
+                sent=export.exported,
+            )
+
+    return stop
 
 
 def _registry() -> Registry:

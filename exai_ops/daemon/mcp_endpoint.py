@@ -189,9 +189,9 @@ class Endpoint:
         name = _session_header(request.scope)
         key = name or _client_name(ctx)
         size = int(request.headers.get("content-length", 0))
-        self._daemon.received("mcp.call_tool", size)
         with self.guests.present(key, idle_s=IDLE_S if name else 0.0):
-            return await self._call(ctx, params, request.scope[_OVER], await self.guests.session(key))
+            session = await self.guests.session(key)
+            return await self._call(ctx, params, request.scope[_OVER], session, size_bytes=size)
 
     async def _call(
         self,
@@ -199,12 +199,15 @@ class Endpoint:
         params: types.CallToolRequestParams,
         over: asyncio.Future[None],
         session: Session,
+        *,
+        size_bytes: int,
     ) -> dict[str, Any]:
         wants_progress = "progress_token" in (ctx.meta or {})
         message = protocol.CallTool(uuid.uuid4().hex, params.name, params.arguments, stream=wants_progress)
         frames = FrameQueue()
         over.add_done_callback(frames.leave)
-        self._daemon.dispatcher.submit(session, frames, message)
+        origin = self._daemon.dispatcher.submit(session, frames, message)
+        self._daemon.received("mcp.call_tool", size_bytes, origin)
         try:
             return await relay(frames.receive, partial(_report, ctx))
         except BaseException:

@@ -69,9 +69,24 @@ class Owner:
 
 
 class Entry:
-    """One held permit. Times are monotonic seconds; ``provider`` is None between two providers."""
+    """One held permit. Times are monotonic seconds; ``provider`` is None between two providers.
 
-    __slots__ = ("deadline", "number", "owner", "provider", "site", "taken_at", "task", "waited_s")
+    Attributes:
+        queued_s: How long it waited for the permit that it took first.
+        waited_s: All waiting for permits, another provider's included.
+    """
+
+    __slots__ = (
+        "deadline",
+        "number",
+        "owner",
+        "provider",
+        "queued_s",
+        "site",
+        "taken_at",
+        "task",
+        "waited_s",
+    )
 
     def __init__(self, number: int, owner: Owner, provider: str | None) -> None:
         self.number = number
@@ -81,6 +96,7 @@ class Entry:
         self.task: asyncio.Task[Any] | None = None
         self.taken_at = 0.0
         self.deadline = 0.0
+        self.queued_s = 0.0
         self.waited_s = 0.0
 
 
@@ -129,7 +145,7 @@ class Ledger:
             self._take(entry)
         else:
             await self._wait(entry)
-        entry.waited_s = entry.taken_at - asked_at
+        entry.queued_s = entry.waited_s = entry.taken_at - asked_at
 
     def release(self, entry: Entry) -> None:
         """For ``Hold`` alone: count its own entry out."""
@@ -146,23 +162,29 @@ class Ledger:
         self._queue.unpark(session)
         self._pump(entry.provider)
 
-    async def switch(self, entry: Entry, provider: str) -> None:
+    async def switch(self, entry: Entry, provider: str) -> float:
         """Exchange an entry's provider permit for another provider's; the other two stay held.
+
+        Returns how many seconds it waited, 0 when it had to wait for nobody.
 
         The old one is given back before the new one is waited for, so two switches never wait for
         each other. Raises OverCapacity like entering; the entry then holds no provider permit.
         """
         old = entry.provider
         if old == provider:
-            return
+            return 0.0
         if old is not None:
             self._used_by_provider[old] -= 1
             entry.provider = None
             self._pump(old)
         if self._provider_room(provider):
             self._take_provider(entry, provider)
-        else:
-            await self._wait_to_switch(entry, provider)
+            return 0.0
+        asked_at = self._clock()
+        await self._wait_to_switch(entry, provider)
+        waited_s = self._clock() - asked_at
+        entry.waited_s += waited_s
+        return waited_s
 
     # --- what is known ----------------------------------------------------------------------
 
@@ -392,9 +414,12 @@ class Hold:
     ) -> None:
         self._ledger.release(self.entry)
 
-    async def use(self, provider: str) -> None:
-        """Hold this provider's permit in place of the one held so far. Raises OverCapacity."""
-        await self._ledger.switch(self.entry, provider)
+    async def use(self, provider: str) -> float:
+        """Hold this provider's permit in place of the one held so far; the seconds waited for it.
+
+        Raises OverCapacity.
+        """
+        return await self._ledger.switch(self.entry, provider)
 
 
 def _stop(waiter: _Waiter) -> None:

@@ -127,6 +127,18 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.transport.write(b"".join(self.conn.data_to_send()))
         return True
 
+    def write_raw(self, frames: bytes) -> bool:
+        """Write frames that are framed already, as above; nothing may be in the middle of a message."""
+        if self.conn.state is not State.OPEN or self.transport.is_closing() or not self.writable.is_set():
+            return False
+        self.transport.write(frames)
+        return True
+
+    async def wait_writable(self) -> bool:
+        """Wait until the other side takes more; False once it is gone."""
+        await self.writable.wait()
+        return self.conn.state is State.OPEN and not self.transport.is_closing()
+
     def abort(self) -> None:
         """Drop the connection at once."""
         self.transport.abort()
@@ -201,7 +213,7 @@ def server(app: App, settings: Settings) -> Server:
         (HttpProtocol,),
         {
             "header_timeout_s": settings.header_timeout_s,
-            "max_sockets": settings.max_connections + SPARE_CONNECTIONS,
+            "max_sockets": settings.max_connections + settings.monitor_max_tails + SPARE_CONNECTIONS,
         },
     )
     return Server(

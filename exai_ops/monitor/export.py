@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from exai_ops.monitor.aggregates import TypeStats
-from exai_ops.monitor.events import RawEvent
+from exai_ops.monitor.events import Event, RawEvent, unpacked
 from exai_ops.timezones import utc_iso
 
 
@@ -48,7 +48,7 @@ def document(summary: Mapping[str, TypeStats], events: Iterable[RawEvent]) -> by
             size,
             ms,
             error,
-            more or {},
+            (unpacked(more) if isinstance(more, tuple) else more) or {},
             weight,
         )
         for timestamp, type_, direction, script, function, size, ms, error, more, weight in events
@@ -94,3 +94,25 @@ def _text(value: object) -> str | None:
 
 
 _ENCODER = msgspec.json.Encoder(enc_hook=str)
+
+
+def encoded(event: Event) -> bytes:
+    """One event as JSON, under its exported keys; foreign values as ``document`` shows them."""
+    timestamp, type_, direction, script, function, size, ms, error, more, weight = event
+    exported = _Exported(
+        timestamp,
+        utc_iso(timestamp),
+        type_,
+        direction,
+        script,
+        function,
+        size,
+        ms,
+        error,
+        more or {},
+        weight,
+    )
+    try:
+        return _ENCODER.encode(exported)
+    except Exception:  # noqa: BLE001 metadata is foreign: its __str__ may raise anything
+        return bytes(_encodable(exported))

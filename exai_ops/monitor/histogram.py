@@ -40,19 +40,25 @@ class Histogram:
         """Count one value. Raises ValueError or OverflowError unless it is finite and at least 0."""
         self.add_all((value,))
 
-    def add_all(self, values: Sequence[float]) -> None:
-        """Count values; a few hundred at once cost half as much each.
+    def add_all(self, values: Sequence[float], also: Histogram | None = None) -> None:
+        """Count values, in ``also`` too; a few hundred at once cost half as much each.
 
         Raises ValueError or OverflowError, having counted none, unless all are finite and at least 0.
         """
         if min(values, default=1.0) > SMALLEST:
-            indexes = [ceil(log(value) * _SCALE) for value in values]
+            scale = _SCALE
+            indexes = [ceil(logarithm * scale) for logarithm in map(log, values)]
         else:
             indexes = [_index(value) for value in values]
-        total = self.sum + fsum(values)
-        if total == inf:
+        added = fsum(values)
+        if self.sum + added == inf:
             raise OverflowError("the sum is beyond what a float holds")
-        self.sum = total
+        self._take(indexes, added)
+        if also is not None:
+            also._take(indexes, added)  # noqa: SLF001 of its own class
+
+    def _take(self, indexes: Sequence[int], added: float) -> None:
+        self.sum += added
         self.count += len(indexes)
         self._buckets.update(indexes)
 

@@ -3,7 +3,8 @@
 ``record`` appends a tuple to a backlog (an append to a deque is atomic, no lock is taken), and every
 ``FOLD_AT`` events the recording thread folds the backlog into the totals and the ring. Reads fold first,
 so they show everything that was recorded before them; and nothing reaches the ring, from which it may
-fall, before it is counted.
+fall, before it is counted. Sampling comes after that: it thins the ring, and all that is read from it, not
+the totals.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from exai_ops.monitor.aggregates import Aggregates, SeriesStats, TypeStats
-from exai_ops.monitor.events import Event, RawEvent
+from exai_ops.monitor.aggregates import Aggregates, SeriesNow, SeriesStats, TypeNow, TypeStats
+from exai_ops.monitor.events import Event, Metadata, RawEvent
 from exai_ops.monitor.histogram import Histogram
+from exai_ops.monitor.sampling import Sampling
+from exai_ops.monitor.scopes import Timed
 
 FOLD_AT: Final = 256
 FOLD_AT_MOST: Final = 1024
@@ -49,9 +52,21 @@ class Batch:
 
 
 class Monitor:
-    """Records events from any thread; ``clock`` gives seconds since the epoch."""
+    """Records events from any thread.
 
-    def __init__(self, capacity: int = 10_000, *, clock: Callable[[], float] = time.time) -> None:
+    Args:
+        capacity: Events that the ring holds.
+        clock: Gives seconds since the epoch.
+        sampling: Which events are kept; None for ``sampling.DEFAULT``.
+    """
+
+    def __init__(
+        self,
+        capacity: int = 10_000,
+        *,
+        clock: Callable[[], float] = time.time,
+        sampling: Sampling | None = None,
+    ) -> None:
         if capacity < 1:
             raise ValueError("capacity must be at least 1")
         self._clock = clock
@@ -63,8 +78,7 @@ class Monitor:
         self._busy = False
         self._ring: deque[RawEvent] = deque(maxlen=capacity)
         self._sequence = 0
-        self._malformed = 0
-        self._aggregates = Aggregates()
+        self._aggregates = Aggregates(sampling or Sampling())
 
     def record(
         self,
@@ -76,7 +90,7 @@ class Monitor:
         data_size_bytes: int = 0,
         response_time_ms: float | None = None,
         error: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
+        metadata: Metadata = None,
     ) -> None:
         """Record one event, now. The metadata is kept, not copied: do not change it afterwards.
 
@@ -110,30 +124,43 @@ class Monitor:
         script_name: str,
         function_name: str,
         metadata: Mapping[str, Any] | None = None,
-    ) -> Iterator[None]:
+    ) -> Iterator[dict[str, Any]]:
         """A scope that is one active connection: it records ``connect`` and ``disconnect``.
 
-        The latter carries ``duration_s`` in its metadata and, when an exception ends the scope, its type
-        as the error (a cancellation is no error). Only these scopes count as active connections, so the
-        gauge cannot drift.
+        It gives the metadata of the latter, to which the scope may add; ``duration_s`` is put there too. When
+        an exception ends the scope, its type is the error (a cancellation is none). Only these scopes count
+        as active connections, so the gauge cannot drift.
         """
         record = partial(self.record, connection_type, script_name=script_name, function_name=function_name)
-        scope, began, error = object(), time.monotonic(), None
+        scope, began, error, told = object(), time.monotonic(), None, dict(metadata or {})
         self._open[scope] = connection_type
         record("connect", metadata=metadata)
         try:
-            yield
+            yield told
         except Exception as exc:
             error = type(exc).__name__
             raise
         finally:
             del self._open[scope]
-            ended = {**(metadata or {}), "duration_s": round(time.monotonic() - began, 6)}
-            record("disconnect", error=error, metadata=ended)
+            told["duration_s"] = round(time.monotonic() - began, 6)
+            record("disconnect", error=error, metadata=told)
+
+    def timed(
+        self,
+        connection_type: str,
+        direction: str,
+        *,
+        script_name: str,
+        function_name: str,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Timed:
+        """A scope, for ``with`` or ``async with``, that is one call: see ``scopes.Timed``."""
+        record = partial(self.record, connection_type, script_name=script_name, function_name=function_name)
+        return Timed(record, direction, metadata)
 
     @property
     def sequence(self) -> int:
-        """Number of the last event; they count from 1."""
+        """Number of the last event that was kept; they count from 1."""
         with self._settled():
             return self._sequence
 
@@ -141,13 +168,31 @@ class Monitor:
     def malformed(self) -> int:
         """Events dropped because they could not be counted."""
         with self._settled():
-            return self._malformed
+            return self._aggregates.malformed
+
+    @property
+    def sampled_out(self) -> int:
+        """Events that were counted and not kept, because others stand for them."""
+        with self._settled():
+            return self._aggregates.sampled_out
 
     def stats(self) -> dict[str, TypeStats]:
         """Statistics by connection type, over all events since the start."""
         active = Counter(self._open.copy().values())
         with self._settled():
             return self._aggregates.by_type(active)
+
+    def by_type(self) -> dict[str, TypeNow]:
+        """Statistics by connection type: since the start, and rates and percentiles of the last minute."""
+        active, now = Counter(self._open.copy().values()), self._clock()
+        with self._settled():
+            return self._aggregates.now_by_type(active, now)
+
+    def by_series(self, busiest: int | None = None) -> list[SeriesNow]:
+        """The same by type, function and direction; those with the most events first, at most ``busiest``."""
+        now = self._clock()
+        with self._settled():
+            return self._aggregates.now_by_series(now, busiest)
 
     def series(self) -> list[SeriesStats]:
         """Statistics by type, function and direction, over all events since the start."""
@@ -163,14 +208,14 @@ class Monitor:
         """The last ``n`` events (None: all that the ring holds), oldest first."""
         with self._settled():
             raw = self._last(len(self._ring) if n is None else n)
-        return [Event._make(one) for one in raw]
+        return [Event.of(one) for one in raw]
 
     def since(self, sequence: int) -> Batch:
         """The events after number ``sequence`` that the ring still holds, oldest first."""
         with self._settled():
             last = self._sequence
             raw = self._last(last - sequence)
-        return Batch([Event._make(one) for one in raw], last, max(0, last - sequence - len(raw)))
+        return Batch([Event.of(one) for one in raw], last, max(0, last - sequence - len(raw)))
 
     def export(self) -> bytes:
         """Statistics by type and the ring as JSON: ``{"summary": {...}, "recent_events": [...]}``."""
@@ -227,12 +272,11 @@ class Monitor:
             return  # within a fold or a read of this same thread, which must not see the totals move
         self._busy = True
         try:
-            popleft = self._backlog.popleft
-            events = [popleft() for _ in range(min(len(self._backlog), at_most))]
-            counted = self._aggregates.add(events)
-            self._ring.extend(counted)
-            self._sequence += len(counted)
-            self._malformed += len(events) - len(counted)
+            waiting = min(len(self._backlog), at_most)
+            events = list(islice(iter(self._backlog.popleft, None), waiting))  # calls it in C
+            kept = self._aggregates.add(events)
+            self._ring.extend(kept)
+            self._sequence += len(kept)
         finally:
             self._busy = False
 

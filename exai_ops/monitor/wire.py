@@ -74,7 +74,10 @@ class Subscribed(msgspec.Struct, tag="subscribed", tag_field="op", frozen=True, 
 
 
 class Events(msgspec.Struct, tag="events", tag_field="op", frozen=True, kw_only=True):
-    """Events in order, as exported (``Event.exported``); all up to ``sequence`` that fit have been sent."""
+    """Events in order, as exported (``Event.exported``); all up to ``sequence`` that fit have been sent.
+
+    What ``since`` or ``last`` asked for ends with one that is empty.
+    """
 
     sequence: int
     events: list[dict[str, Any]]
@@ -165,7 +168,7 @@ class State(msgspec.Struct, tag="state", tag_field="op", frozen=True, kw_only=Tr
         time, started_at: Seconds since the epoch.
         state: ``starting``, ``ready`` or ``draining``; ``unready`` says why no call is served, or None.
         types: By connection type.
-        functions: The series with the most events, at most 50, as ``SeriesStats.as_dict`` gives them.
+        functions: The series with the most events, at most 50, as ``SeriesNow.as_dict`` gives them.
         permits: As ``/permits`` shows them, holders included.
         providers: As ``/status`` shows them, breakers included.
         malformed: Events that could not be counted.

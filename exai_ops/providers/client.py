@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, Self
 
@@ -18,6 +18,7 @@ from exai_ops.providers.upstream import Record, Shared, Upstream
 from exai_ops.settings import Settings
 
 _KEEPALIVE_S: Final = 30.0
+_NOBODY: Final[Mapping[str, str]] = {}
 
 
 class Client:
@@ -64,6 +65,7 @@ class Client:
         *,
         tally: Tally | None = None,
         patience_s: float | None = None,
+        origin: Mapping[str, str] | None = None,
     ) -> Completion:
         """One finished answer, streamed to ``on_delta`` when it is given.
 
@@ -73,12 +75,23 @@ class Client:
             tally: Counted on, also when it fails.
             patience_s: Bounds a wait that the provider asks for between two attempts; None leaves it to
                 the deadline.
+            origin: In the metadata of each event.
         """
         if self._shared is None:
             raise RuntimeError("the client is used outside of its 'async with'")
         limit_s = self._settings.tool_timeout_s
         deadline = asyncio.timeout(limit_s)
-        run = Run(self._shared, upstream, model, request, on_delta, tally or Tally(), deadline, patience_s)
+        run = Run(
+            self._shared,
+            upstream,
+            model,
+            request,
+            on_delta,
+            tally or Tally(),
+            deadline,
+            patience_s,
+            origin or _NOBODY,
+        )
         try:
             async with deadline:
                 return await run.complete()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import TracebackType
@@ -45,6 +45,7 @@ class _Trip:
     on_delta: OnDelta | None
     enter: OnEnter | None
     tally: Tally
+    origin: Mapping[str, str] | None
 
 
 class Providers:
@@ -130,16 +131,22 @@ class Providers:
         return [(name, self._defaults[name]) for name in names]
 
     async def complete(
-        self, request: ChatRequest, *, on_delta: OnDelta | None = None, enter: OnEnter | None = None
+        self,
+        request: ChatRequest,
+        *,
+        on_delta: OnDelta | None = None,
+        enter: OnEnter | None = None,
+        origin: Mapping[str, str] | None = None,
     ) -> Completion:
         """The answer of the first provider that gives one; streamed to ``on_delta`` when it is given.
 
         ``enter`` is awaited with a provider's name before it is asked. Another provider is asked only
         when no model was named and nothing was streamed. Cancelling closes the upstream connection.
+        ``origin`` is in the metadata of each event.
         Raises ProviderError of the first one asked, with the other's message in its hint.
         """
         candidates = self.candidates(request.model)
-        trip = _Trip(request, on_delta, enter, Tally())
+        trip = _Trip(request, on_delta, enter, Tally(), origin)
         if len(candidates) == 1:
             return await self._ask(*candidates[0], trip)
         first: ProviderError | None = None
@@ -166,7 +173,13 @@ class Providers:
         if trip.enter is not None:
             await trip.enter(provider)
         return await self._client.complete(
-            upstream, model, trip.request, trip.on_delta, tally=trip.tally, patience_s=patience_s
+            upstream,
+            model,
+            trip.request,
+            trip.on_delta,
+            tally=trip.tally,
+            patience_s=patience_s,
+            origin=trip.origin,
         )
 
     def _look_up(self, name: str) -> tuple[str, str]:

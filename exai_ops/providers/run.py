@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from exai_ops.errors import ModelNotFound, ProviderAuthError, ProviderError, ProviderRejected
 from exai_ops.providers.dialect import MAX_ROUNDS
 from exai_ops.providers.exchange import Answer, Question, Tally, ask
 from exai_ops.providers.resilience import breaker_open, counts_as_failure, is_retryable, retry
 from exai_ops.providers.types import ChatRequest, Completion, OnDelta, Usage
-from exai_ops.providers.upstream import Shared, Upstream
+from exai_ops.providers.upstream import Record, Shared, Upstream
 
-_LEAST_WAIT_S = 0.01
+_LEAST_WAIT_S: Final = 0.01
+_ASKED: Final = ("model", "attempt")
+_ENDED: Final = (
+    "model",
+    "attempt",
+    "status",
+    "first_token_ms",
+    "pieces",
+    "prompt_tokens",
+    "completion_tokens",
+    "retry_after_s",
+)
+"""Keys of the metadata of a request that goes out, and of one that has ended."""
 
 
 @dataclass(slots=True)
@@ -30,6 +43,7 @@ class Run:
     tally: Tally
     deadline: asyncio.Timeout
     patience_s: float | None = None
+    origin: Mapping[str, str] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
 
     async def complete(self) -> Completion:
@@ -106,7 +120,8 @@ class Run:
             raise breaker_open(self.upstream.name, breaker, clock(), self.upstream.last_error)
         self.tally.on_first_piece = partial(breaker.begin_answer, ticket)
         started = time.perf_counter()
-        self._tell("send", size=len(body), attempt=self.tally.requests + 1)
+        if self.shared.record is not None:
+            self._asking(self.shared.record, len(body))
         try:
             answer = await ask(self._question(body), self.tally, self.on_delta)
         except ProviderError as error:
@@ -118,7 +133,7 @@ class Run:
         breaker.succeed(ticket)
         self.upstream.last_ok_at, self.upstream.last_error = time.time(), None
         self.upstream.key_refused = False
-        self._tell("receive", started=started, answer=answer)
+        self._tell("receive", started, usage=answer.usage, status=200)
         return answer
 
     def _question(self, body: bytes) -> Question:
@@ -140,7 +155,9 @@ class Run:
         else:
             self.upstream.breaker.succeed(ticket)  # it is alive enough to refuse
         direction = "rate_limit" if error.status == 429 else "error"
-        self._tell(direction, started=started, error=error.message)
+        self._tell(
+            direction, started, error=error.message, status=error.status, retry_after_s=error.retry_after_s
+        )
 
     def _broken_off(self, ticket: int, started: float, error: BaseException) -> None:
         """The request ended on our side: cancelled, out of time, or the caller's callback failed."""
@@ -151,38 +168,59 @@ class Run:
         else:
             self.upstream.breaker.abandon(ticket)
         # Of an error that is not ours only the name is sure to hold no secret.
-        self._tell("error", started=started, error="deadline" if late else type(error).__name__)
+        self._tell("error", started, error="deadline" if late else type(error).__name__)
+
+    def _asking(self, record: Record, size: int) -> None:
+        """Tell the monitor that a request goes out; what is asked stays out of it."""
+        record(
+            self.upstream.name,
+            "send",
+            script_name="run.py",
+            function_name="complete" if self.on_delta is None else "stream",
+            data_size_bytes=size,
+            metadata=(_ASKED, self.origin, self.model, self.tally.requests + 1),
+        )
 
     def _tell(
         self,
         direction: str,
+        started: float,
         *,
-        size: int | None = None,
-        attempt: int | None = None,
-        started: float | None = None,
         error: str | None = None,
-        answer: Answer | None = None,
+        usage: Usage | None = None,
+        status: int | None = None,
+        retry_after_s: float | None = None,
     ) -> None:
-        """Tell the monitor; what was asked and answered stays out of it."""
-        if self.shared.record is None:
+        """Tell the monitor how a request ended; what was answered stays out of it."""
+        record = self.shared.record
+        if record is None:
             return
         tally = self.tally
-        metadata: dict[str, Any] = {"model": self.model, "attempt": attempt or tally.requests}
-        if answer is not None:
-            metadata["prompt_tokens"] = answer.usage.prompt_tokens
-            metadata["completion_tokens"] = answer.usage.completion_tokens
-        if tally.streamed:
-            metadata["first_token_ms"] = round((tally.first_token_at - self.started) * 1000, 3)
-            metadata["pieces"] = tally.pieces
-        self.shared.record(
+        first_ms = pieces = prompt = completion = None
+        if tally.first_token_at >= started:
+            first_ms, pieces = (tally.first_token_at - started) * 1000, tally.pieces
+        if usage is not None:
+            prompt, completion = usage.prompt_tokens, usage.completion_tokens
+        record(
             self.upstream.name,
             direction,
             script_name="run.py",
             function_name="complete" if self.on_delta is None else "stream",
-            data_size_bytes=tally.received_bytes if size is None else size,
-            response_time_ms=None if started is None else (time.perf_counter() - started) * 1000,
+            data_size_bytes=tally.received_bytes,
+            response_time_ms=(time.perf_counter() - started) * 1000,
             error=error,
-            metadata=metadata,
+            metadata=(
+                _ENDED,
+                self.origin,
+                self.model,
+                tally.requests,
+                status,
+                first_ms,
+                pieces,
+                prompt,
+                completion,
+                retry_after_s,
+            ),
         )
 
 

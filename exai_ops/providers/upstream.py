@@ -30,8 +30,9 @@ class Record(Protocol):
         data_size_bytes: int = 0,
         response_time_ms: float | None = None,
         error: str | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> object: ...
+        metadata: tuple[Any, ...] | None = None,
+    ) -> object:
+        """``metadata`` is (keys, what all events of a call share, a value for each key)."""
 
 
 @dataclass(slots=True)

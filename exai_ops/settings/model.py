@@ -20,6 +20,7 @@ _RES = "Resilience"
 _CONV = "Conversations"
 _SEC = "Security"
 _STATE = "State and storage"
+_MON = "Monitor"
 _LOG = "Logs"
 
 
@@ -329,6 +330,78 @@ class Settings(Declared):
         high=10_000_000,
     )
 
+    monitor_max_tails: int = _var(
+        "EXAI_MONITOR_MAX_TAILS",
+        64,
+        _MON,
+        "Clients of /events at once: exai monitor tail and top, pages of the dashboard; one more is closed"
+        " with 1008.",
+        low=0,
+        high=10_000,
+    )
+    event_sampling: str = _var(
+        "EXAI_EVENT_SAMPLING",
+        "",
+        _MON,
+        "Which events are kept, as rules TYPE/DIRECTION/FUNCTION=POLICY apart by commas; a policy is "
+        "always, 1/10, 1/10>500ms>64kb (always what is slower or larger) or significant. The first that "
+        "fits decides; without one, Redis get and set and simple reads of Supabase are kept 1 in 10, all "
+        "else always. Totals are of all events, and errors are always kept.",
+    )
+    event_store_max_bytes: int = _var(
+        "EXAI_EVENT_STORE_MAX_BYTES",
+        256 * 1024 * 1024,
+        _MON,
+        "Events kept on disk, so that --since reaches past the buffer and past a restart; 0 keeps none.",
+        unit="bytes",
+        low=0,
+        high=2**42,
+    )
+    event_store_max_age_s: float = _var(
+        "EXAI_EVENT_STORE_MAX_AGE_SECS",
+        7 * 86400.0,
+        _MON,
+        "How long an event is kept on disk, if the bytes allow.",
+        unit="s",
+        low=60,
+        high=366 * 86400,
+    )
+    alerts: str = _var(
+        "EXAI_ALERTS",
+        "default",
+        _MON,
+        "Alert rules SIGNAL[:TYPE] > BOUND [for TIME] [clear BOUND], apart by semicolons, as error_rate:kimi "
+        "> 20% for 60s clear 10%; signals are error_rate, p95, leaks, breaker_open, at_limit, loop_lag; "
+        "default is a set of rules, none is none.",
+    )
+    alert_webhook: Secret = _var(
+        "EXAI_ALERT_WEBHOOK",
+        Secret(),
+        _MON,
+        "URL that alerts are posted to as JSON; empty for none.",
+    )
+    alert_apprise: Secret = _var(
+        "EXAI_ALERT_APPRISE",
+        Secret(),
+        _MON,
+        "URLs of apprise that alerts go to, apart by commas; it needs the extra alerts.",
+    )
+    runbooks: str = _var(
+        "EXAI_RUNBOOKS",
+        "docs/runbooks.md",
+        _MON,
+        "Page that alerts point to, with the signal's section; yours, if you have your own.",
+    )
+    otel_endpoint: str = _var(
+        "EXAI_OTEL_ENDPOINT",
+        "",
+        _MON,
+        "Where spans of calls are sent by OTLP over HTTP, without /v1/traces; empty for nowhere. It needs "
+        "the extra otel.",
+        kind="url",
+        aliases=("OTEL_EXPORTER_OTLP_ENDPOINT",),
+    )
+
     log_level: str = _var(
         "EXAI_LOG_LEVEL",
         "info",
@@ -369,6 +442,11 @@ class Settings(Declared):
     def database(self) -> Path:
         """The embedded database."""
         return self.state_dir.expanduser() / "exai.sqlite3"
+
+    @property
+    def event_folder(self) -> Path:
+        """The events on disk."""
+        return self.state_dir.expanduser() / "events"
 
 
 VARIABLES: Final[tuple[Variable, ...]] = Settings.variables

@@ -269,6 +269,9 @@ class Incomparable:
     def __hash__(self) -> int:
         return 0
 
+    def __repr__(self) -> str:
+        return "Incomparable()"
+
 
 MALFORMED: list[dict[str, Any]] = [
     {"data_size_bytes": None},
@@ -309,6 +312,26 @@ def test_a_name_made_per_request_cannot_eat_the_memory() -> None:
     assert len(series) <= 2 * MAX_SERIES + 1
     assert sum(one.count for one in series) == 2 * total
     assert (OTHER, OTHER) in {(one.connection_type, one.function_name) for one in series}
+
+
+PACKED: list[tuple[Any, Any]] = [
+    (None, None),
+    ({"a": None}, {"a": None}),
+    ((("a", "b"), None, 1, 2), {"a": 1, "b": 2}),
+    ((("a", "b"), {"session": "s"}, 1, None), {"session": "s", "a": 1}),
+    ((("a",), {"a": 0}, 1), {"a": 1}),
+    ((("a",), None), {"unreadable": "a tuple that is no packed metadata"}),
+    ((1, 2), {"unreadable": "a tuple that is no packed metadata"}),
+    ((), {"unreadable": "a tuple that is no packed metadata"}),
+]
+
+
+@pytest.mark.parametrize(("metadata", "shown"), PACKED, ids=[str(row[0]) for row in PACKED])
+def test_packed_metadata_is_read_as_a_mapping(metadata: Any, shown: Any) -> None:
+    monitor = Monitor()
+    put(monitor, metadata=metadata)
+    assert monitor.recent()[0].metadata == monitor.since(0).events[0].metadata == shown
+    assert json.loads(monitor.export())["recent_events"][0]["metadata"] == (shown or {})
 
 
 def scope(monitor: Monitor, **more: Any) -> Any:

@@ -21,6 +21,7 @@ from exai_ops.errors import (
     ProviderTimeout,
     ProviderUnavailable,
 )
+from exai_ops.monitor.events import unpacked
 from exai_ops.providers.router import Providers
 from exai_ops.providers.simulator import SimulatorServer, parse_fault, running_simulator
 from exai_ops.providers.types import ChatRequest, Message
@@ -40,6 +41,7 @@ class Events:
         self.now = 1000.0
 
     def __call__(self, connection_type: str, direction: str, **event: Any) -> None:
+        event["metadata"] = unpacked(event["metadata"])
         self.seen.append((connection_type, direction, event))
 
     def directions(self) -> list[str]:

@@ -8,4 +8,6 @@ from typing import Final
 from exai_ops.commands.entry import Entry
 
 _HERE: Final = "exai_ops.commands.monitor"
-MONITOR_COMMANDS: Final[Mapping[str, Entry]] = {}
+MONITOR_COMMANDS: Final[Mapping[str, Entry]] = {
+    "tail": Entry(f"{_HERE}.tail", "tail", "Follow the traffic as it happens."),
+}
