@@ -1,8 +1,8 @@
 """Events counted into cells: by time, kind, series and bucket; in one pass, in memory that does not grow.
 
-A cell's key is one integer, so that a batch is counted by sorting it. Time is cut in bins of ``2**k / 8`` seconds;
-``k`` rises when there are too many cells, and is in the end the least that keeps all the limits, whatever the
-order of the events: each limit, once exceeded by some events, is exceeded by these and more.
+A cell's key is one integer, so that a batch is counted by sorting it. Time is cut in bins of ``2**k / 8``
+seconds; ``k`` rises when there are too many cells, and is in the end the least that keeps all the limits,
+whatever the order of the events: each limit, once exceeded by some events, is exceeded by these and more.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exai_ops.monitor.analysis.lines import EARLIEST, LATEST, MAX_MS, MAX_WEIGHT, Line, More
+from exai_ops.monitor.filters import FAILURES
 from exai_ops.monitor.histogram import RELATIVE_ERROR, SMALLEST
 
 BINS_PER_S: Final = 8
@@ -30,8 +31,9 @@ COARSE: Final = 2
 """Histograms are kept for ``2**COARSE`` bins together."""
 
 COUNT, ERROR, RETRY, MS, PERMIT, QUEUE, LIFE, AFTER = range(8)
-"""Kinds of cells: events; those with an error; requests after the first of their completion; and histograms of
-response time, wait for permits, wait in the queue (ms), a connection's life and an advised wait (s)."""
+"""Kinds of cells: events; those with an error; requests after the first of their completion; and histograms
+of response time, wait for permits, wait in the queue (ms), a connection's life and an advised wait (s).
+"""
 
 BIN_AT: Final = 25
 KIND_AT: Final = 22
@@ -50,7 +52,6 @@ Bools: TypeAlias = npt.NDArray[np.bool_]
 SeriesKey: TypeAlias = tuple[str, str, str]
 """Connection type, function, direction."""
 
-ERROR_DIRECTIONS: Final = ("error", "reject")
 _MERGE_AT: Final = 1 << 15
 
 
@@ -87,7 +88,7 @@ class SeriesIds(dict[SeriesKey, int]):
 
 
 def bucket_of(values: Floats) -> Ints:
-    """The bucket's index of each value, as ``histogram`` counts them, ``OFFSET`` added; 0 for almost nothing."""
+    """The index of each value's bucket, as ``histogram`` has them, ``OFFSET`` added; 0 for almost nothing."""
     clipped = np.clip(values, SMALLEST, MAX_MS)
     found: Ints = np.ceil(np.log(clipped) * SCALE).astype(np.int64) + OFFSET
     found[values <= SMALLEST] = 0
@@ -116,23 +117,20 @@ class Cube:
         self._waiting: list[tuple[Ints, Ints, Ints]] = []
         self._waiting_cells = 0
 
-    def add(self, lines: Sequence[Line], source: int = 0) -> int:
-        """Count a batch in the order of its source; the index of the first that cannot be counted, or -1.
-
-        The lines that cannot are left out.
-        """
+    def add(self, lines: Sequence[Line], source: int = 0) -> list[int]:
+        """Count a batch in the order of its source; the indexes of those lines that cannot be counted."""
         if not lines:
-            return -1
+            return []
         columns = list(zip(*map(msgspec.structs.astuple, lines), strict=True))
         batch = _Batch(lines, columns, self.ids)
-        if batch.refused >= 0:
+        if batch.refused:
             kept = [line for line, good in zip(lines, batch.good.tolist(), strict=True) if good]
             self.add(kept, source)
             return batch.refused
         self._follow(batch.times, source)
         self._count(batch)
         self.events += len(lines)
-        return -1
+        return []
 
     def _follow(self, times: Floats, source: int) -> None:
         """See where time goes back within a source."""
@@ -223,17 +221,17 @@ class _Batch:
     """Lines as columns.
 
     Attributes:
-        refused: Index of the first line that cannot be counted, or -1; ``good`` says which can.
+        refused: Indexes of those that cannot be counted; ``good`` says which can. With any, it has no more.
     """
 
     def __init__(self, lines: Sequence[Line], columns: Sequence[Sequence[object]], ids: SeriesIds) -> None:
         self.lines = lines
         times, types, directions, functions, sizes, ms, errors, metadata, weights = columns
         count = len(lines)
-        self.times: Floats = np.fromiter(times, np.float64, count)  # type: ignore[arg-type]
-        self.ms: Floats = np.fromiter(ms, np.float64, count)  # type: ignore[arg-type]  # None is NaN
-        self.sizes: Floats = np.fromiter(sizes, np.float64, count)  # type: ignore[arg-type]
-        self.weights: Floats = np.fromiter(weights, np.float64, count)  # type: ignore[arg-type]
+        self.times: Floats = np.fromiter(times, np.float64, count)
+        self.ms: Floats = np.fromiter(ms, np.float64, count)  # None is NaN
+        self.sizes: Floats = np.fromiter(sizes, np.float64, count)
+        self.weights: Floats = np.fromiter(weights, np.float64, count)
         self.good: Bools = (
             (self.times >= EARLIEST)
             & (self.times < LATEST)
@@ -243,8 +241,8 @@ class _Batch:
             & (self.weights >= 1)
             & (self.weights <= MAX_WEIGHT)
         )
-        self.refused = -1 if self.good.all() else int(np.argmin(self.good))
-        if self.refused >= 0:
+        self.refused: list[int] = np.flatnonzero(~self.good).tolist()
+        if self.refused:
             return
         keys = zip(types, functions, directions, strict=True)
         self.series: Ints = np.fromiter(map(ids.__getitem__, keys), np.int64, count)  # type: ignore[arg-type]
@@ -273,7 +271,7 @@ class _Batch:
     def _measured(self) -> Iterator[tuple[int, Ints, Floats]]:
         """Kind, lines and values of what the metadata measures."""
         more: Sequence[More] = self.more
-        if more.count(None):  # type: ignore[arg-type]
+        if more.count(None):
             more = [_NOTHING if one is None else one for one in more]
         columns = list(zip(*map(msgspec.structs.astuple, more), strict=True))
         for kind, column in zip((RETRY, PERMIT, QUEUE, LIFE, AFTER), columns, strict=False):
@@ -289,14 +287,14 @@ _NOTHING: Final = More()
 
 
 def _errors(errors: Sequence[object], directions: Sequence[object]) -> Ints:
-    """Which lines are errors: with one, or of a direction that is one; a rate limit is counted as itself."""
+    """Which lines are errors: with one, or of a direction that is one."""
     plain = errors.count(None) == len(errors)
-    if plain and not any(direction in directions for direction in ERROR_DIRECTIONS):
+    if plain and not any(direction in directions for direction in FAILURES):
         return np.empty(0, np.int64)
     found = [
         index
         for index, (error, direction) in enumerate(zip(errors, directions, strict=True))
-        if (error is not None or direction in ERROR_DIRECTIONS) and direction != "rate_limit"
+        if error is not None or direction in FAILURES
     ]
     return np.array(found, np.int64)
 
