@@ -10,4 +10,5 @@ from exai_ops.commands.entry import Entry
 _HERE: Final = "exai_ops.commands.monitor"
 MONITOR_COMMANDS: Final[Mapping[str, Entry]] = {
     "tail": Entry(f"{_HERE}.tail", "tail", "Follow the traffic as it happens."),
+    "analyze": Entry(f"{_HERE}.analyze", "analyze", "Say what was wrong in recorded traffic."),
 }

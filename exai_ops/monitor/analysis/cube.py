@@ -56,9 +56,8 @@ _MERGE_AT: Final = 1 << 15
 
 
 class Example(NamedTuple):
-    """An event that shows what a cell is about; ``order`` is its number in what was read."""
+    """An event that shows what a cell is about."""
 
-    order: int
     timestamp: float
     session: str | None = None
     request: str | None = None
@@ -111,6 +110,7 @@ class Cube:
         self.sampled = 0
         self.first = LATEST
         self.last = 0.0
+        self.ordered = True  # as long as lines come in the order of their source
         self.backwards = 0
         self.steps: list[Step] = []
         self._last_of: dict[int, float] = {}
@@ -150,7 +150,9 @@ class Cube:
         keys, rows = batch.cells(self.shift)
         timed = np.where(np.isnan(batch.ms), 0.0, batch.ms)
         self.total_ms += np.bincount(batch.series, timed * batch.weights, 2 * MAX_SERIES)
-        order = np.argsort(keys, kind="stable")
+        # The first in time of those that share a key comes first; most sources are in order.
+        sorted_ = bool((batch.times[1:] >= batch.times[:-1]).all())
+        order = np.argsort(keys, kind="stable") if sorted_ else np.lexsort((batch.times[rows], keys))
         keys, rows = keys[order], rows[order]
         starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
         found, counts = keys[starts], np.diff(starts, append=len(keys))
@@ -169,9 +171,13 @@ class Cube:
         for index in top[kinds != COUNT].tolist():
             prefix, bucket = int(prefixes[index]), int(found[index]) & _BUCKET
             held = self.examples.get(prefix)
-            if held is None or bucket > held[0]:
-                row = int(rows[index])
-                self.examples[prefix] = (bucket, _example(batch.lines[row], self.events + row))
+            line = batch.lines[int(rows[index])]
+            if held is None or (bucket, -line.timestamp) > (held[0], -held[1].timestamp):
+                self.examples[prefix] = (bucket, _example(line))
+
+    def take(self, keys: Ints, counts: Ints, weights: Ints) -> None:
+        """Take cells that were counted elsewhere, at the shift that is set."""
+        self._waiting.append((keys, counts, weights))
 
     def settle(self) -> None:
         """Merge what waits, and make time coarser until all limits hold."""
@@ -202,7 +208,7 @@ class Cube:
         for prefix, held in self.examples.items():
             key = ((prefix >> at >> 1) << at) | (prefix & low)
             other = merged.get(key)
-            if other is None or (held[0], -held[1].order) > (other[0], -other[1].order):
+            if other is None or (held[0], -held[1].timestamp) > (other[0], -other[1].timestamp):
                 merged[key] = held
         self.examples = merged
 
@@ -299,9 +305,9 @@ def _errors(errors: Sequence[object], directions: Sequence[object]) -> Ints:
     return np.array(found, np.int64)
 
 
-def _example(line: Line, order: int) -> Example:
+def _example(line: Line) -> Example:
     more = line.metadata
     error = None if line.error is None else line.error[:120]
     if more is None:
-        return Example(order, line.timestamp, None, None, error)
-    return Example(order, line.timestamp, more.session, more.request, error)
+        return Example(line.timestamp, None, None, error)
+    return Example(line.timestamp, more.session, more.request, error)

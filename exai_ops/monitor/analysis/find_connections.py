@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import sqrt
 from typing import Final
 
 import numpy as np
 
 from exai_ops.findings import Status
-from exai_ops.monitor.analysis.bursts import bursts
-from exai_ops.monitor.analysis.cube import COUNT, LIFE, MS, Floats
+from exai_ops.monitor.analysis.bursts import Burst, bursts
+from exai_ops.monitor.analysis.cube import COUNT, ERROR, LIFE, MS, Floats
 from exai_ops.monitor.analysis.table import Context, Found, Rule
 from exai_ops.monitor.analysis.traffic import Spread, Traffic, Window
 
@@ -17,6 +18,7 @@ LEAST: Final = 12
 FACTOR: Final = 4.0
 WORK: Final = 0.5
 """Calls above the usual for each connect above the usual; with more, clients come to work."""
+AFTERWARDS: Final = 4
 LIVES: Final = 15
 CLUSTER: Final = 0.6
 NARROW: Final = 1.13
@@ -33,21 +35,22 @@ def storms(context: Context) -> Iterable[Found]:
     for name in traffic.types:
         connects = _of(traffic, name, "connect")
         over_time = traffic.over_time(COUNT, connects)
-        ended = traffic.over_time(COUNT, _of(traffic, name, "disconnect"))
+        gone = _of(traffic, name, "disconnect")
+        ended = traffic.over_time(COUNT, gone)
         done = traffic.numbers(name, only=("send", "error"))
         calls = _calls(traffic, done)
         for burst in bursts(over_time, np.ones(len(over_time)), least=LEAST, factor=FACTOR):
             window = burst.window
             left = int(ended[max(0, window.begin - 1) : window.end + 1].sum())
-            if left < burst.found / 2 or _above_usual(calls, window) > WORK * (burst.found - burst.expected):
+            if left < burst.found / 2 or not (_fail(traffic, gone, window) or _idle(calls, burst)):
                 continue
-            life = traffic.spread(LIFE, _of(traffic, name, "disconnect"), window).percentile(50)
+            life = traffic.spread(LIFE, gone, window).percentile(50)
             lived = "" if life is None else f"; a connection lived {life:.3g} s (median)"
             said = (
                 f"{burst.found} connects and {left} disconnects {context.when(window)}, where "
                 f"{burst.expected:.1f} would be usual{lived}"
             )
-            example = traffic.example(LIFE, _of(traffic, name, "disconnect"), window)
+            example = traffic.example(LIFE, gone, window)
             yield Found(name, said, burst.found, window, example, _why(context, life))
 
 
@@ -60,11 +63,22 @@ def _calls(traffic: Traffic, series: Sequence[int]) -> Floats:
     return found[: traffic.bins]
 
 
-def _above_usual(calls: Floats, window: Window) -> float:
-    within = float(calls[window.begin : window.end].sum())
-    length = window.end - window.begin
-    rate = (float(calls.sum()) - within) / max(1, len(calls) - length)
-    return within - rate * length
+def _fail(traffic: Traffic, gone: Sequence[int], window: Window) -> bool:
+    """Whether half of the connections that ended in a window ended by an error."""
+    errors = int(traffic.over_time(ERROR, gone)[window.begin : window.end].sum())
+    return 2 * errors >= int(traffic.over_time(COUNT, gone)[window.begin : window.end].sum())
+
+
+def _idle(calls: Floats, burst: Burst) -> bool:
+    """Whether the connects came without as many calls, above what a slack window has, and its scatter.
+
+    The calls may end some bins after the last connect.
+    """
+    begin, end = burst.window.begin, min(len(calls), burst.window.end + AFTERWARDS)
+    summed = np.concatenate(([0.0], np.cumsum(calls)))
+    windows = summed[end - begin :] - summed[: begin - end]
+    usual = float(np.percentile(windows, 25))
+    return float(windows[begin]) - usual - sqrt(usual) <= WORK * (burst.found - burst.expected)
 
 
 def _why(context: Context, life: float | None) -> str:
@@ -143,9 +157,10 @@ RULES: Final = (
         Status.WARNING,
         "clients connect to work, and stay",
         "look at the close codes in the clients' logs",
-        "At least 12 connects in a window, 4 times what is usual, half as many disconnects beside them, and"
-        " less than one more call for two more connects: scripts that connect, call and leave are no storm."
-        " How long the connections lived tells the suspect: the ping interval, or a proxy's idle timeout.",
+        "At least 12 connects in a window, 4 times what is usual, half as many disconnects beside them; and"
+        " either half of these by an error, or less than one call above the usual for two connects above "
+        "the usual: scripts that connect, call and leave are no storm. How long the connections lived tells"
+        " the suspect: the ping interval, or a proxy's idle timeout.",
         storms,
     ),
     Rule(

@@ -32,7 +32,7 @@ RULES: Final[tuple[Rule, ...]] = tuple(
         key=lambda rule: rule.code,
     )
 )
-_RANK: Final = (Status.ERROR, Status.WARNING, Status.INFO)
+_RANK: Final = (Status.ERROR, Status.WARNING, Status.INFO, Status.SKIP)
 
 
 def select(only: Sequence[str] = (), skip: Sequence[str] = ()) -> tuple[Rule, ...]:

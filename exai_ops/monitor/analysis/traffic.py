@@ -57,7 +57,7 @@ class Traffic:
         series: Type, function, direction of each series, by its number.
         events: As they were read; ``weight`` is how many these stand for.
         first, last: Of all timestamps.
-        backwards: How often time went back, by any amount.
+        ordered: Whether it is known where time went back; ``backwards`` how often it did, by any amount.
     """
 
     def __init__(self, cube: Cube) -> None:
@@ -66,7 +66,7 @@ class Traffic:
         self.series: list[SeriesKey] = list(cube.ids)
         self.events, self.sampled = cube.events, cube.sampled
         self.first, self.last = cube.first, cube.last
-        self.backwards, self.steps = cube.backwards, list(cube.steps)
+        self.ordered, self.backwards, self.steps = cube.ordered, cube.backwards, list(cube.steps)
         count = len(self.series)
         self.bytes: Floats = cube.bytes[:count]
         self.total_ms: Floats = cube.total_ms[:count]
@@ -145,9 +145,9 @@ class Traffic:
         return Spread.of(cells.buckets[within], cells.weights[within])
 
     def example(self, kind: int, series: Iterable[int], window: Window | None = None) -> Example | None:
-        """Of events of this kind in a window: one from the highest bucket, the first that was read."""
+        """Of events of this kind in a window: one from the highest bucket, the first in time."""
         shift = COARSE if kind in HISTOGRAMS else 0
-        best: tuple[int, int] | None = None
+        best: tuple[int, float] | None = None
         found = None
         wanted = set(series)
         for prefix, (bucket, example) in self._examples.items():
@@ -157,7 +157,7 @@ class Traffic:
             at = ((prefix >> (BIN_AT - SERIES_AT)) << shift) - self._origin
             if window is not None and not window.begin - (1 << shift) < at < window.end:
                 continue
-            rank = (bucket, -example.order)
+            rank = (bucket, -example.timestamp)
             if best is None or rank > best:
                 best, found = rank, example
         return found

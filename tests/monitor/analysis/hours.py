@@ -137,7 +137,8 @@ def diurnal(hour: Hour) -> Hour:
     def load(at: float) -> float:
         return 0.6 + 0.36 * float(np.sin(2 * np.pi * at / HOUR + phase))
 
-    hour.slower = lambda at: 1 + 0.25 * (load(at) - 0.24) / 0.72
+    slower = hour.slower
+    hour.slower = lambda at: slower(at) * (1 + 0.25 * (load(at) - 0.24) / 0.72)
     return hour.calls(poisson(hour.rng, load, 0.96)).clients(25)
 
 
