@@ -17,11 +17,22 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
-from benchmarks import call_rows, calls, env, litellm_proxy, monitor_stream, parts, sem, starts, table
+from benchmarks import (
+    analyze,
+    call_rows,
+    calls,
+    env,
+    litellm_proxy,
+    monitor_stream,
+    parts,
+    sem,
+    starts,
+    table,
+)
 from benchmarks.processes import INTERRUPTS, ROOT, NotMeasured, cores
 from benchmarks.table import Row
 
-GROUPS: Final = (*calls.NEEDS, "start", "monitor", "tail", "commands", "env", "storage", "sem")
+GROUPS: Final = (*calls.NEEDS, "start", "monitor", "tail", "analyze", "commands", "env", "storage", "sem")
 
 
 def main() -> int:
@@ -85,6 +96,7 @@ def _measure(groups: set[str], folder: Path, *, rounds: int, quick: bool) -> lis
             folder, rounds=1 if quick else min(rounds, 3), quick=quick, say=_say
         ),
         "tail": lambda: monitor_stream.rows(folder, rounds=min(rounds, 3), quick=quick, say=_say),
+        "analyze": lambda: analyze.rows(folder, rounds=min(rounds, 3), quick=quick, say=_say),
         "commands": lambda: starts.command_rows(folder, rounds=2 * rounds, say=_say),
         "env": lambda: env.rows(folder, rounds=2 * rounds, say=_say),
         "storage": lambda: parts.storage_rows(rounds=1 if quick else min(rounds, 3), say=_say),

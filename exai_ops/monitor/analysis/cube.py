@@ -73,7 +73,15 @@ class Step(NamedTuple):
 
 
 class SeriesIds(dict[SeriesKey, int]):
-    """The number of each series, in the order in which they are first seen."""
+    """The number of each series, in the order in which they are first seen.
+
+    Attributes:
+        failing: Those of a direction that is an error in itself.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failing: list[int] = []
 
     def __missing__(self, key: SeriesKey) -> int:
         if len(self) >= 2 * MAX_SERIES - 1:
@@ -83,6 +91,8 @@ class SeriesIds(dict[SeriesKey, int]):
         number = self.get(key)
         if number is None:
             number = self[key] = len(self)
+            if key[2] in FAILURES:
+                self.failing.append(number)
         return number
 
 
@@ -237,7 +247,8 @@ class _Batch:
         self.times: Floats = np.fromiter(times, np.float64, count)
         self.ms: Floats = np.fromiter(ms, np.float64, count)  # None is NaN
         self.sizes: Floats = np.fromiter(sizes, np.float64, count)
-        self.weights: Floats = np.fromiter(weights, np.float64, count)
+        plain = weights.count(1) == count
+        self.weights: Floats = np.ones(count) if plain else np.fromiter(weights, np.float64, count)
         self.good: Bools = (
             (self.times >= EARLIEST)
             & (self.times < LATEST)
@@ -252,7 +263,7 @@ class _Batch:
             return
         keys = zip(types, functions, directions, strict=True)
         self.series: Ints = np.fromiter(map(ids.__getitem__, keys), np.int64, count)  # type: ignore[arg-type]
-        self.errors = _errors(errors, directions)
+        self.errors = _errors(errors, self.series, ids.failing)
         self.more: Sequence[More] = metadata  # type: ignore[assignment]
 
     def cells(self, shift: int) -> tuple[Ints, Ints]:
@@ -276,11 +287,14 @@ class _Batch:
 
     def _measured(self) -> Iterator[tuple[int, Ints, Floats]]:
         """Kind, lines and values of what the metadata measures."""
-        more: Sequence[More] = self.more
-        if more.count(None):
-            more = [_NOTHING if one is None else one for one in more]
-        columns = list(zip(*map(msgspec.structs.astuple, more), strict=True))
-        for kind, column in zip((RETRY, PERMIT, QUEUE, LIFE, AFTER), columns, strict=False):
+        more = self.more
+        for kind, column in (
+            (RETRY, [one.attempt for one in more]),
+            (PERMIT, [one.permit_wait_ms for one in more]),
+            (QUEUE, [one.queue_wait_ms for one in more]),
+            (LIFE, [one.duration_s for one in more]),
+            (AFTER, [one.retry_after_s for one in more]),
+        ):
             if column.count(None) == len(column):
                 continue
             values: Floats = np.fromiter(column, np.float64, len(column))
@@ -289,25 +303,15 @@ class _Batch:
                 yield kind, wanted, values[wanted]
 
 
-_NOTHING: Final = More()
-
-
-def _errors(errors: Sequence[object], directions: Sequence[object]) -> Ints:
+def _errors(errors: Sequence[object], series: Ints, failing: Sequence[int]) -> Ints:
     """Which lines are errors: with one, or of a direction that is one."""
-    plain = errors.count(None) == len(errors)
-    if plain and not any(direction in directions for direction in FAILURES):
-        return np.empty(0, np.int64)
-    found = [
-        index
-        for index, (error, direction) in enumerate(zip(errors, directions, strict=True))
-        if error is not None or direction in FAILURES
-    ]
-    return np.array(found, np.int64)
+    found = np.isin(series, np.array(failing, np.int64)) if failing else np.zeros(len(series), bool)
+    if errors.count(None) != len(errors):
+        found[[index for index, error in enumerate(errors) if error is not None]] = True
+    return np.flatnonzero(found)
 
 
 def _example(line: Line) -> Example:
     more = line.metadata
     error = None if line.error is None else line.error[:120]
-    if more is None:
-        return Example(line.timestamp, None, None, error)
     return Example(line.timestamp, more.session, more.request, error)

@@ -7,11 +7,11 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from exai_ops.monitor.analysis.known import KnownNames
 from exai_ops.monitor.analysis.lines import Line, Unreadable, leniently, more_of
 from exai_ops.monitor.events import Event
 from exai_ops.monitor.filters import Matcher
 
-_DECODE_LINES: Final = msgspec.json.Decoder(Line).decode_lines
 _DECODE: Final = msgspec.json.Decoder(Line).decode
 _DECODE_ANY: Final = msgspec.json.Decoder().decode
 
@@ -72,6 +72,7 @@ class Decoding:
         self._source = source
         self._wanted = wanted
         self._test: Callable[[Any], bool] | None = None if wanted.everything else self._fits
+        self._known = KnownNames()
         self.number = 0
 
     def lines(self, data: bytes) -> Batch:
@@ -79,7 +80,7 @@ class Decoding:
         began, self.number = self.number, self.number + data.count(b"\n") + (not data.endswith(b"\n"))
         if self._test is None:
             try:
-                lines = _DECODE_LINES(data)
+                lines = self._known.lines(data)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 lines = []
             if len(lines) == self.number - began:

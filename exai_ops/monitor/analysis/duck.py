@@ -284,9 +284,8 @@ class _Cells:
             index = wanted[row]
             more = more_of(example["m"])
             error = None if example["e"] is None else example["e"][:120]
-            session, request = (None, None) if more is None else (more.session, more.request)
             bucket = int(keys[index]) & ((1 << SERIES_AT) - 1)
-            held = Example(float(first[index]), session, request, error)
+            held = Example(float(first[index]), more.session, more.request, error)
             self.cube.examples[int(keys[index]) >> SERIES_AT] = (bucket, held)
 
 

@@ -21,7 +21,7 @@ class Unreadable(Exception):
     """It is no event; the message says why, in a few words."""
 
 
-class More(msgspec.Struct, gc=False):
+class More(msgspec.Struct, gc=False, frozen=True):
     """The metadata that is counted or shown as evidence; see ``events.CORRELATION``."""
 
     attempt: int | None = None
@@ -31,6 +31,9 @@ class More(msgspec.Struct, gc=False):
     retry_after_s: float | None = None
     session: str | None = None
     request: str | None = None
+
+
+NOTHING: Final = More()
 
 
 class Line(msgspec.Struct, gc=False):
@@ -43,7 +46,7 @@ class Line(msgspec.Struct, gc=False):
     data_size_bytes: int = 0
     response_time_ms: float | None = None
     error: str | None = None
-    metadata: More | None = None
+    metadata: More = NOTHING
     weight: int = 1
 
 
@@ -89,15 +92,15 @@ def checked(line: Line) -> Line:
 MAX_MS: Final = 1e12
 
 
-def more_of(value: Any) -> More | None:
+def more_of(value: Any) -> More:
     """The metadata that is counted, from any: what is of another type than it should be is left out."""
     if isinstance(value, str | bytes):
         try:
             value = msgspec.json.decode(value)
         except (msgspec.DecodeError, RecursionError, UnicodeError):
-            return None
+            return NOTHING
     if not isinstance(value, Mapping) or not value:
-        return None
+        return NOTHING
     return More(
         session=_text(value.get("session")),
         request=_text(value.get("request")),

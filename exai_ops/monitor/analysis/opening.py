@@ -16,7 +16,7 @@ COMPRESSED: Final = {
 }
 SQLITE: Final = b"SQLite format 3\x00"
 BOM: Final = b"\xef\xbb\xbf"
-CHUNK_BYTES: Final = 1 << 20
+CHUNK_BYTES: Final = 1 << 19
 DAMAGED: Final = (EOFError, OSError, lzma.LZMAError, zlib.error)
 """What reading raises where a compressed file is cut short or damaged, or the disk fails; zstandard's own
 error is an ``OSError`` here.
