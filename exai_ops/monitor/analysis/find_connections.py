@@ -19,6 +19,8 @@ FACTOR: Final = 4.0
 WORK: Final = 0.5
 """Calls above the usual for each connect above the usual; with more, clients come to work."""
 AFTERWARDS: Final = 4
+SLACK: Final = 10
+"""Percentile of the calls in windows as long: what there is without anybody who comes to work."""
 LIVES: Final = 15
 CLUSTER: Final = 0.6
 NARROW: Final = 1.13
@@ -77,7 +79,7 @@ def _idle(calls: Floats, burst: Burst) -> bool:
     begin, end = burst.window.begin, min(len(calls), burst.window.end + AFTERWARDS)
     summed = np.concatenate(([0.0], np.cumsum(calls)))
     windows = summed[end - begin :] - summed[: begin - end]
-    usual = float(np.percentile(windows, 25))
+    usual = float(np.percentile(windows, SLACK))
     return float(windows[begin]) - usual - sqrt(usual) <= WORK * (burst.found - burst.expected)
 
 

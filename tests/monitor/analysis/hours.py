@@ -77,8 +77,8 @@ class Hour:
             else:
                 failed, direction, spent, after = None, "receive", took, None
             now += spent / 1000
-            self.add(now, provider, direction, "stream", spent, error=failed, request=request, attempt=attempt,
-                     retry_after_s=after)  # fmt: skip
+            more = {"request": request, "attempt": attempt, "retry_after_s": after}
+            self.add(now, provider, direction, "stream", spent, error=failed, **more)
             if failed is None or attempt == 3:
                 break
             attempt, now = attempt + 1, now + 0.5
