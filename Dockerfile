@@ -1,5 +1,13 @@
 # The daemon's image. Built by compose/docker-compose.yml, or alone by: docker build -t exai .
 
+FROM node:22.21.1-bookworm-slim AS charts
+
+# Chart.js for the dashboard, its hash checked.
+WORKDIR /charts
+COPY exai_ops/dashboard/package.json exai_ops/dashboard/package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund --silent && npm run --silent vendor
+
+
 FROM python:3.13.9-slim-bookworm AS build
 
 WORKDIR /src
@@ -11,6 +19,7 @@ RUN python -m pip wheel --quiet --require-hashes --wheel-dir /wheels -r requirem
 RUN python -m venv /build && /build/bin/python -m pip install --quiet --no-index --find-links /wheels hatchling
 COPY pyproject.toml README.md ./
 COPY exai_ops ./exai_ops
+COPY --from=charts /charts/vendor ./exai_ops/dashboard/static/vendor
 RUN /build/bin/python -m pip wheel --quiet --no-index --no-deps --no-build-isolation --wheel-dir /wheels .
 
 # What the wheel needs of these and nothing more: no pip, no build backend.

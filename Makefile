@@ -8,6 +8,7 @@
 #   make venv                       .venv with what the daemon needs
 #   make venv-dev                   .venv with what tests and checks need, too
 #   make lock                       newest versions that pyproject.toml allows, into both locks
+#   make charts                     Chart.js for the dashboard, from npm by the lock file
 #   make clean                      remove what the others made
 #   make help                       this list
 #
@@ -31,13 +32,14 @@ endef
 make_venv = $(find_python); exec "$$python" .ci/environment.py
 rebuild = $(if $(PYTHON),--rebuild-for "$$python")
 
-.PHONY: help serve venv venv-dev test lint format bench lock clean
+.PHONY: help serve venv venv-dev charts test lint format bench lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
 
 # To make, a recipe that ends by a signal has failed: `exai stop` would show as an error.
 serve: venv
+	@$(PY) .ci/charts.py --if-possible
 	@exec $(PY) -m exai_ops serve --stop-is-success $(ARGS)
 
 # Both may be asked for at once: the script takes a lock, and what dev installs holds the runtime's packages.
@@ -47,6 +49,9 @@ venv:
 venv-dev:
 	@$(make_venv) dev $(rebuild)
 
+charts:
+	@$(find_python); exec "$$python" .ci/charts.py
+
 lint: venv-dev
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
@@ -54,7 +59,7 @@ lint: venv-dev
 	$(PY) -c 'from importlinter.cli import lint_imports_command as main; main()'
 
 # A worker a core, a file's tests together, the longest files first.
-test: lint
+test: lint charts
 	$(PY) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 format: venv-dev
@@ -76,5 +81,6 @@ lock:
 	  -o requirements-dev.lock >/dev/null
 
 clean:
+	rm -rf exai_ops/dashboard/static/vendor
 	rm -rf .venv .venv-lock .venv-bench build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find exai_ops tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

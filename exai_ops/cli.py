@@ -8,6 +8,7 @@
 2     usage: an option, an argument, a setting
 3     could not look: what should be asked is not reachable
 70    a bug of ours; its traceback is on stderr
+74    stdout cannot be written, so that nothing was said
 124   a ``--wait`` or ``--timeout`` ran out
 130   interrupted
 141   the reader of stdout went away, as SIGPIPE would have said
@@ -30,6 +31,7 @@ from exai_ops.commands.terminal import visible
 from exai_ops.errors import ExaiError, SettingsError
 
 EXIT_BUG: Final = 70
+EXIT_OUTPUT: Final = 74
 EXIT_INTERRUPTED: Final = 130
 EXIT_PIPE: Final = 141
 
@@ -47,7 +49,10 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "monitor": Entry("exai_ops.commands.monitor.app", "monitor", "See the daemon's traffic, live and after."),
     "version": Entry("exai_ops.commands.version", "version", "Print the versions in use."),
 }
-QUICK: Final[Mapping[tuple[str, ...], str]] = {("env", "check"): "exai_ops.commands.env.checking"}
+QUICK: Final[Mapping[tuple[str, ...], str]] = {
+    ("env", "check"): "exai_ops.commands.env.checking",
+    ("sem", "check"): "exai_ops.commands.sem.plain",
+}
 """Modules whose ``quickly(args)`` does what the command does, or gives None where typer must see to it:
 the import of typer is half of what such a command takes.
 """
@@ -70,7 +75,7 @@ def main(args: Sequence[str] | None = None) -> int:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT) and not error.filename:
             _drop_stdout()
             report(ExaiError(f"stdout cannot be written: {error.strerror}"))
-            return ExaiError.exit_code
+            return EXIT_OUTPUT
         _report_bug()
         return EXIT_BUG
     return code

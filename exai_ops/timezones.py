@@ -11,6 +11,7 @@ guesses.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Final, Literal, TypeAlias
@@ -42,6 +43,19 @@ def utc_iso(timestamp: float) -> str:
     """
     seconds, milliseconds = divmod(round(timestamp * 1000), 1000)
     return _second(seconds) + _MILLISECONDS[milliseconds]
+
+
+def utc_isos(timestamps: Iterable[float]) -> list[str]:
+    """``utc_iso`` of each; at half the price where neighbours share a second."""
+    shown: list[str] = []
+    begin_ms, prefix, marks = 0, _second(0), _MILLISECONDS
+    for timestamp in timestamps:
+        ms = round(timestamp * 1000) - begin_ms
+        if not 0 <= ms < 1000:
+            seconds, ms = divmod(begin_ms + ms, 1000)
+            begin_ms, prefix = 1000 * seconds, _second(seconds)
+        shown.append(prefix + marks[ms])
+    return shown
 
 
 @lru_cache(maxsize=64)

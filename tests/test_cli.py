@@ -202,9 +202,22 @@ def test_a_full_disk_beneath_stdout_is_one_line(args: list[str]) -> None:
             stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False,
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (
-        1,
+        cli.EXIT_OUTPUT,
         "exai: error: stdout cannot be written: No space left on device\n",
     )
+
+
+def test_an_interrupt_of_the_imports_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    from exai_ops import __main__ as entry
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "exai_ops.cli")
+    monkeypatch.setattr("builtins.__import__", interrupted)
+    code = entry.main()
+    monkeypatch.undo()
+    assert code == cli.EXIT_INTERRUPTED
 
 
 def test_an_error_does_not_drive_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

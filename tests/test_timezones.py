@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exai_ops.timezones import utc_iso
+from exai_ops.timezones import utc_iso, utc_isos
 
 INSTANTS = [
     (0.0, "1970-01-01T00:00:00.000+00:00"),
@@ -46,3 +46,8 @@ def test_it_reads_back_to_the_millisecond(timestamp: float) -> None:
 @given(st.floats(min_value=0, max_value=4e9), st.floats(min_value=0, max_value=1e6))
 def test_text_sorts_as_time_does(timestamp: float, later: float) -> None:
     assert utc_iso(timestamp) <= utc_iso(timestamp + later)
+
+
+@given(st.lists(st.floats(min_value=-1e9, max_value=4e9) | st.floats(min_value=999.99, max_value=1001)))
+def test_many_are_each_as_one(timestamps: list[float]) -> None:
+    assert utc_isos(timestamps) == [utc_iso(one) for one in timestamps]

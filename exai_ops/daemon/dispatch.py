@@ -85,7 +85,12 @@ class Dispatcher:
             details = {"hint": error.hint} if error.hint else {}
             frame = protocol.call_error(request_id, protocol.TOOL_NOT_FOUND, str(error), **details)
             self.spawn(sink.send(frame))
-            return {"session": session.id, "request": request_id[:ID_SHOWN]}
+            origin = {"session": session.id, "request": request_id[:ID_SHOWN]}
+            # Not under the name asked for: a client may make up a new one each time.
+            events.refused(
+                self._services.record, "(unknown tool)", protocol.TOOL_NOT_FOUND, origin, size=len(frame)
+            )
+            return origin
         mark, size = digest(handler.name, message.arguments)
         if (running := session.calls.get(request_id)) is not None:
             self.spawn(self._join(running, sink, mark, stream=message.stream))
@@ -196,7 +201,11 @@ class Dispatcher:
             size_bytes=size_bytes,
         )
         if self.draining and not asked_before:
-            self.spawn(sink.send(self._refusal(message.request_id, "the daemon is stopping")))
+            frame = self._refusal(message.request_id, "the daemon is stopping")
+            self.spawn(sink.send(frame))
+            events.refused(
+                self._services.record, call.tool, protocol.OVER_CAPACITY, call.origin, size=len(frame)
+            )
             return call.origin
         call.asked_before = asked_before
         call.watch(sink, stream=message.stream)

@@ -6,7 +6,7 @@ Nothing is recorded of a permit that was free: the result tells all waiting.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Literal, TypeAlias
 
 from exai_ops.daemon.call import Call
@@ -51,4 +51,18 @@ def result(record: RecordEvent, call: Call, *, size: int, ending_at: float) -> N
         response_time_ms=(now - call.started_at) * 1000,
         error=call.code,
         metadata=(_RESULT, call.origin, result_ms, call.journal_ms, provider, queued_ms, waited_ms),
+    )
+
+
+def refused(record: RecordEvent, tool: str, code: str, origin: Mapping[str, str], *, size: int) -> None:
+    """A call was answered by an error before it became one."""
+    record(
+        "websocket",
+        "error",
+        script_name="daemon",
+        function_name=tool,
+        data_size_bytes=size,
+        response_time_ms=0.0,
+        error=code,
+        metadata=origin,
     )

@@ -9,9 +9,11 @@
 ``/permits``       the ledger, with holders
 ``/mcp``           MCP over streamable HTTP
 ``/events``        the WebSocket that pushes events and state to ``exai monitor`` and the page
+``/dashboard``     the page; ``/trace``: a request's spans; see ``daemon.dashboard``
 =================  ==========================================================================
 
-With a token set, all but live, ready and the text want ``Authorization: Bearer <token>``.
+With a token set, all but live, ready, the text and the page's own login and files want ``Authorization:
+Bearer <token>``.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from starlette.routing import Route
 
 from exai_ops.daemon.connection import serve_websocket
 from exai_ops.daemon.core import Daemon
+from exai_ops.daemon.dashboard import Dashboard
 from exai_ops.daemon.event_stream import PATH as EVENTS_PATH
 from exai_ops.daemon.event_stream import EventStream
 from exai_ops.daemon.guard import App, Guard, Receive, Scope, Send, refuse
@@ -46,6 +49,7 @@ exai: a daemon that serves AI tools to editors, agents and scripts. At this addr
 /permits        who holds capacity
 /status         all that is known from memory
 /events         the WebSocket of exai monitor: events and state, pushed
+/dashboard      the page, to look at all of it (docs/dashboard.md)
 
 With EXAI_WS_TOKEN set, WebSocket clients say it in their hello, and the others send
 Authorization: Bearer; live and ready want none.
@@ -58,8 +62,16 @@ def application(daemon: Daemon, mcp: App) -> App:
     """The ASGI application: the guard, then WebSocket, MCP or HTTP."""
     settings = daemon.settings
     guard = Guard(hosts=[settings.ws_host, *settings.allowed_hosts], origins=settings.allowed_origins)
-    http = Starlette(routes=_routes(daemon))
-    events = EventStream(daemon)
+    dashboard = Dashboard(daemon, bearer=lambda scope: authorized_scope(daemon, scope))
+    http = Starlette(routes=[*_routes(daemon), *dashboard.routes()])
+    stream = EventStream(daemon)
+
+    async def events(scope: Scope, receive: Receive, send: Send) -> None:
+        if dashboard.lets_in(scope):
+            await dashboard.attend(scope, send, stream.serve(scope, receive, send))
+        else:
+            daemon.rejected("unauthorized")
+            await refuse(scope, send, 401, _BEARER_NEEDED)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         refusal = guard.refusal(scope["headers"])
@@ -76,16 +88,13 @@ def application(daemon: Daemon, mcp: App) -> App:
     return app
 
 
-async def _websocket(daemon: Daemon, events: EventStream, scope: Scope, receive: Receive, send: Send) -> None:
+async def _websocket(daemon: Daemon, events: App, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["path"] in _PATHS:
         await serve_websocket(daemon, scope, receive, send)
     elif scope["path"] != EVENTS_PATH:
         await refuse(scope, send, 404, "the WebSocket is at / and /ws, that of exai monitor at /events")
-    elif authorized_scope(daemon, scope):
-        await events.serve(scope, receive, send)
     else:
-        daemon.rejected("unauthorized")
-        await refuse(scope, send, 401, _BEARER_NEEDED)
+        await events(scope, receive, send)
 
 
 async def _mcp(daemon: Daemon, mcp: App, scope: Scope, receive: Receive, send: Send) -> None:
@@ -129,8 +138,17 @@ def _routes(daemon: Daemon) -> list[Route]:
     async def status(_request: Request) -> Response:
         return _json(daemon.status())
 
+    async def upgrade(_request: Request) -> Response:
+        return Response(
+            "a WebSocket is here\n",
+            426,
+            {"Upgrade": "websocket", "Connection": "Upgrade"},
+            media_type="text/plain",
+        )
+
     return [
         *(Route(path, pointers) for path in sorted(_PATHS)),
+        Route(EVENTS_PATH, upgrade),
         Route("/health/live", live),
         Route("/health/ready", ready),
         Route("/health", _private(daemon, whole)),

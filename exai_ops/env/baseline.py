@@ -16,7 +16,7 @@ from exai_ops.findings import Finding, Location, Status
 STALE: Final = "ENV092"
 SCHEMA_VERSION: Final = 1
 _MAX_BYTES: Final = 10_000_000
-_NEVER: Final = ("ENV090", "ENV091", STALE)
+_NEVER: Final = ("ENV090", "ENV091", STALE, "SEM009")
 _KEPT: Final = (Status.INFO, Status.WARNING, Status.ERROR)
 
 Print: TypeAlias = tuple[str, str, str]
@@ -59,12 +59,21 @@ def from_text(text: str, path: str) -> Counter[Print]:
 
 
 def apply(
-    findings: Iterable[Finding], known: Counter[Print], path: str, *, judged: Callable[[str], bool]
+    findings: Iterable[Finding],
+    known: Counter[Print],
+    path: str,
+    *,
+    judged: Callable[[str], bool],
+    stale: str = STALE,
+    command: str = "exai env check",
 ) -> list[Finding]:
-    """The findings that the baseline does not hold, and one for each entry that is no longer found."""
+    """The findings that the baseline does not hold, and one for each entry that is no longer found.
+
+    ``stale`` is the code of those, ``command`` what writes the baseline anew.
+    """
     left = Counter(known)
     new = [finding for finding in findings if not _take(finding, left)]
-    return [*new, *_stale(left, path, judged)]
+    return [*new, *_stale(left, path, judged, stale, command)]
 
 
 def read(path: Path) -> Counter[Print]:
@@ -101,13 +110,15 @@ def _take(finding: Finding, left: Counter[Print]) -> bool:
     return True
 
 
-def _stale(left: Counter[Print], path: str, judged: Callable[[str], bool]) -> Iterable[Finding]:
+def _stale(
+    left: Counter[Print], path: str, judged: Callable[[str], bool], stale: str, command: str
+) -> Iterable[Finding]:
     for (code, file, key), count in sorted(left.items()):
         if count > 0 and judged(code):
             what = " ".join(part for part in (code, file, key) if part)
             message = f"the baseline holds {what}, which is no longer found"
-            hint = f"run exai env check --baseline {path} --write-baseline"
-            yield Finding(STALE, Status.INFO, message, hint, Location(path))
+            hint = f"run {command} --baseline {path} --write-baseline"
+            yield Finding(stale, Status.INFO, message, hint, Location(path))
 
 
 def _print(row: Any) -> Print:

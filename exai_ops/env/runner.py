@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from exai_ops.env import baseline, suppression
 from exai_ops.env.rules.table import Context, Rule
@@ -32,7 +32,20 @@ class Leave(NamedTuple):
     codes: frozenset[str] = frozenset()
 
 
-def select(rules: Sequence[Rule], *, only: Sequence[str] = (), skip: Sequence[str] = ()) -> tuple[Rule, ...]:
+class Coded(Protocol):
+    """What has a code."""
+
+    @property
+    def code(self) -> str:
+        """Three letters and three digits."""
+
+
+_Rule = TypeVar("_Rule", bound=Coded)
+
+
+def select(
+    rules: Sequence[_Rule], *, only: Sequence[str] = (), skip: Sequence[str] = ()
+) -> tuple[_Rule, ...]:
     """The rules that are asked for, by codes or how they begin. Raises UsageError where none does."""
     for option, texts in (("--only", only), ("--skip", skip)):
         for text in texts:
@@ -41,7 +54,7 @@ def select(rules: Sequence[Rule], *, only: Sequence[str] = (), skip: Sequence[st
     return tuple(rule for rule in rules if (not only or _fits(rule, only)) and not _fits(rule, skip))
 
 
-def rule_of(rules: Sequence[Rule], code: str) -> Rule:
+def rule_of(rules: Sequence[_Rule], code: str) -> _Rule:
     """The rule of a code. Raises UsageError with the nearest."""
     for rule in rules:
         if rule.code == code.strip().upper():
@@ -49,7 +62,7 @@ def rule_of(rules: Sequence[Rule], code: str) -> Rule:
     raise UsageError(f"no rule has the code {code}", hint=nearest(rules, code))
 
 
-def nearest(rules: Sequence[Rule], text: str) -> str:
+def nearest(rules: Sequence[Coded], text: str) -> str:
     """A hint that names the code most like a text."""
     import difflib
 
@@ -129,5 +142,5 @@ def _key(finding: Finding, places: Mapping[str, int]) -> tuple[bool, int, str, i
     return missed, place, file, where.line or 0, finding.code, where.name or ""
 
 
-def _fits(rule: Rule, texts: Sequence[str]) -> bool:
+def _fits(rule: Coded, texts: Sequence[str]) -> bool:
     return any(text.strip() and rule.code.startswith(text.strip().upper()) for text in texts)

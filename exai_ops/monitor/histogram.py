@@ -57,6 +57,15 @@ class Histogram:
         if also is not None:
             also._take(indexes, added)  # noqa: SLF001 of its own class
 
+    def add_times(self, value: float, times: int) -> None:
+        """Count one value ``times`` times, at the price of one. Raises as ``add`` does."""
+        index, added = _index(value), value * times
+        if self.sum + added == inf:
+            raise OverflowError("the sum is beyond what a float holds")
+        self.sum += added
+        self.count += times
+        self._buckets[index] += times
+
     def _take(self, indexes: Sequence[int], added: float) -> None:
         self.sum += added
         self.count += len(indexes)

@@ -257,11 +257,11 @@ def insert(connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> N
         connection.executemany(INSERT, rows)
     except (UnicodeError, OverflowError, sqlite3.ProgrammingError):
         connection.execute("ROLLBACK TO rows")
-        connection.executemany(INSERT, [tuple(map(_storable, row)) for row in rows])
+        connection.executemany(INSERT, [tuple(map(storable, row)) for row in rows])
     connection.execute("RELEASE rows")
 
 
-def _storable(value: object) -> object:
+def storable(value: object) -> object:
     """A lone surrogate as ``?``, a number that is too large as the largest, of any other type its name."""
     if isinstance(value, str):
         return value.encode(errors="replace").decode()

@@ -11,6 +11,7 @@ says has to be seen in use as a limit, with a holder that gives back what it too
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -31,7 +32,7 @@ class Change:
         at_s: When it was seen first, by the monotonic clock of the scans.
         after_s: When it had not happened yet: the scan before that one.
         permits: How many permits, or waiters.
-        last: Who held permits in the last scan before.
+        last: Who held permits in the last scan before; of a loss only those that hold none now, if some do.
     """
 
     what: str
@@ -66,6 +67,14 @@ class _Lasting:
             return 0
         return min(number for _, number in self.numbers)
 
+    def lately(self) -> int:
+        """The same of the latest scans alone that are enough: what came on top counts then."""
+        for start in range(len(self.numbers) - LASTS, -1, -1):
+            if self.numbers[-1][0] - self.numbers[start][0] >= AGREE_S:
+                del self.numbers[:start]
+                break
+        return self.enough()
+
 
 class _History:
     """One semaphore, from scan to scan."""
@@ -80,6 +89,7 @@ class _History:
         self._below, self._above = _Lasting(), _Lasting()
         self._accused: dict[Verdict, _Lasting] = {verdict: _Lasting() for verdict in ACCUSATIONS}
         self._said: Verdict | None = None
+        self._number = 0
         self._queue: list[int] = []
         self._warned = 0
 
@@ -110,7 +120,8 @@ class _History:
 
     def _happened(self, what: str, number: int, lasting: _Lasting, now: Semaphore) -> Iterator[Change]:
         if number > 0 and self._limits:
-            yield Change(what, lasting.numbers[0][0], now, number, lasting.after_s, lasting.last)
+            last = _gone_first(lasting.last, now.holders)
+            yield Change(what, lasting.numbers[0][0], now, number, lasting.after_s, last)
         lasting.numbers.clear()
 
     def _verdict(self, now: Semaphore, at_s: float) -> Iterator[Change]:
@@ -120,7 +131,7 @@ class _History:
             number = judgement.permits if judgement.verdict is verdict else 0
             lasting.add(at_s, number, self.semaphore.holders, self._before_s)
         if judgement.verdict in ACCUSATIONS:
-            number = self._accused[judgement.verdict].enough()
+            number = self._accused[judgement.verdict].lately()
             judgement = (
                 Judgement(judgement.verdict, number, judgement.why)
                 if number
@@ -130,9 +141,13 @@ class _History:
             verdict = Verdict.LEAKED if self._level < self._base else Verdict.OVER_RELEASED
             judgement = Judgement(verdict, abs(self._level - self._base), "seen to happen")
         self.judgement = judgement
-        if judgement.verdict in ACCUSATIONS and judgement.verdict is not self._said:
+        if judgement.verdict in ACCUSATIONS and (
+            judgement.verdict is not self._said or judgement.permits > self._number
+        ):
             yield Change("verdict", at_s, now, judgement.permits, judgement=judgement)
-        self._said = judgement.verdict if judgement.verdict in ACCUSATIONS else self._said
+            self._said, self._number = judgement.verdict, judgement.permits
+        elif judgement.verdict is Verdict.IDLE:
+            self._said, self._number = None, 0
 
     def _waiting(self, now: Semaphore, at_s: float) -> Iterator[Change]:
         """A number of waiters that has only grown."""
@@ -168,6 +183,18 @@ class Follower:
     def judgements(self, scan: Scan) -> list[Judgement]:
         """The verdict on each semaphore of the latest scan, with all that went before it."""
         return [self._known[one.address, one.kind].judgement for one in scan.semaphores]
+
+
+def _gone_first(before: tuple[Holder, ...], now: tuple[Holder, ...]) -> tuple[Holder, ...]:
+    """The holders that are no longer there, one of which took the permit along; all when each still is."""
+    here = Counter((holder.what, holder.name) for holder in now)
+    gone = []
+    for holder in before:
+        if here[holder.what, holder.name] > 0:
+            here[holder.what, holder.name] -= 1
+        else:
+            gone.append(holder)
+    return tuple(gone) or before
 
 
 def _accounted(one: Semaphore) -> tuple[int, int | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -96,21 +97,38 @@ def from_twin(found: dict[str, Any]) -> Layout:
     )
 
 
-def to_json(layout: Layout) -> str:
-    """One line of JSON that :func:`from_json` reads."""
+def to_text(layout: Layout, build: str) -> str:
+    """A line with a digest and one of JSON, which :func:`from_text` reads.
+
+    Args:
+        build: Of the interpreter that it is the layout of.
+    """
     plain = asdict(layout)
     plain["opcodes"]["jrel"] = sorted(layout.opcodes.jrel)
     plain["opcodes"]["jabs"] = sorted(layout.opcodes.jabs)
-    return json.dumps({"schema": SCHEMA, "layout": plain})
+    said = json.dumps({"schema": SCHEMA, "layout": plain})
+    return f"{_digest(said, build)}\n{said}\n"
 
 
-def from_json(text: str) -> Layout | None:
-    """The layout in a cached file, None when it is of another schema or broken."""
+def from_text(text: str, build: str) -> Layout | None:
+    """The layout in a cached file, None when that is damaged, of another build or of another schema.
+
+    An offset that is a little off would read other memory and find nothing wrong there: what is not exactly
+    what was written is not used at all.
+    """
+    digest, _, said = text.partition("\n")
+    said = said.removesuffix("\n")
+    if digest != _digest(said, build):
+        return None
     try:
-        data = json.loads(text)
+        data = json.loads(said)
         if data["schema"] != SCHEMA:
             return None
         plain = data["layout"]
         return from_twin({**plain["offsets"], **plain})
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         return None
+
+
+def _digest(said: str, build: str) -> str:
+    return hashlib.sha256(f"{build}\n{said}".encode("utf-8", "replace")).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any, Final, NamedTuple, Self
@@ -23,23 +23,24 @@ class Permit(NamedTuple):
         taken_s: By the monotonic clock.
         code: Of the function that asked for it.
         lasti: Byte offset of the instruction there.
-        entered: Whether a ``with`` block took it, which then gives back this one and no other.
+        block: Identity of the call whose ``with`` block took it and gives back this one and no other; 0 for
+            one that was taken by hand. It stands for as long as the call does.
     """
 
     owner: Any
     taken_s: float
     code: CodeType
     lasti: int
-    entered: bool = False
+    block: int = 0
 
     @classmethod
-    def asked(cls, owner: Any, frame: FrameType, *, entered: bool = False) -> Self:
+    def asked(cls, owner: Any, frame: FrameType, *, block: int = 0) -> Self:
         """A permit for who asks for it there, now."""
-        return cls(owner, _clock(), frame.f_code, frame.f_lasti, entered)
+        return cls(owner, _clock(), frame.f_code, frame.f_lasti, block)
 
-    def since_now(self) -> Self:
-        """The same with its age counted from now: it was asked for earlier, and came now."""
-        return self._replace(taken_s=_clock())
+    def since_now(self, owner: Any) -> Self:
+        """The same with its age counted from now: it was asked for earlier, and came now to that owner."""
+        return self._replace(owner=owner, taken_s=_clock())
 
     @property
     def site(self) -> Site:
@@ -86,27 +87,42 @@ class Tally:
         else:
             mine.append(permit)
 
-    def give(self, owner: Any, *, entered: bool = False) -> None:
-        """Count one in: the owner's latest that was taken alike, or the oldest of all (a hand-over).
+    def knows(self, owner: Any, block: int) -> bool:
+        """Whether the block took one of these; without a block, whether the owner did."""
+        return self._of_block(owner, block) is not None if block else owner in self.taken
+
+    def give(self, owner: Any, *, block: int = 0) -> None:
+        """Count one in: the block's, the owner's latest that was taken alike, or the oldest (a hand-over).
 
         Args:
             owner: Who gives it back.
-            entered: Whether it is the end of a ``with`` block that does.
+            block: Identity of the call whose ``with`` block does, 0 for none.
         """
-        mine = self.taken.get(owner)
-        if mine is None:
-            if not self.taken:
-                self.extra += 1
-                return
-            owner, mine = min(self.taken.items(), key=_oldest)
-            mine.pop(0)
-        elif mine[-1].entered is entered:
-            mine.pop()
-        else:
-            alike = (at for at in range(len(mine) - 1, -1, -1) if mine[at].entered is entered)
-            mine.pop(next(alike, -1))
+        found = (block and self._of_block(owner, block)) or self._latest(owner, entered=bool(block))
+        if found is None:
+            self.extra += 1
+            return
+        owner, at = found
+        mine = self.taken[owner]
+        mine.pop(at)
         if not mine:
             del self.taken[owner]
+
+    def _of_block(self, owner: Any, block: int) -> tuple[Any, int] | None:
+        """(who took, place) of what a call's block took; another task than its own may close it."""
+        for who, permits in ((owner, self.taken.get(owner, ())), *self.taken.items()):
+            for at in range(len(permits) - 1, -1, -1):
+                if permits[at].block == block:
+                    return who, at
+        return None
+
+    def _latest(self, owner: Any, *, entered: bool) -> tuple[Any, int] | None:
+        """(who took, place) of the owner's latest that was taken alike; of the oldest when it has none."""
+        mine = self.taken.get(owner)
+        if mine is None:
+            return (min(self.taken.items(), key=_oldest)[0], 0) if self.taken else None
+        alike = (at for at in range(len(mine) - 1, -1, -1) if bool(mine[at].block) is entered)
+        return owner, next(alike, len(mine) - 1)
 
     def __len__(self) -> int:
         return sum(len(permits) for permits in self.taken.values())
@@ -118,9 +134,12 @@ class Tally:
 
     def held(self, since_s: float = 0.0) -> list[Held]:
         """Those that were taken since a time of the monotonic clock, for a person, oldest first."""
+        return self.told(lambda permit: permit.taken_s >= since_s)
+
+    def told(self, wanted: Callable[[Permit], bool]) -> list[Held]:
+        """Those that are wanted, for a person, oldest first."""
         now = _clock()
-        taken = (permit for permit in self if permit.taken_s >= since_s)
-        return [Held(_name(p.owner), _ended(p.owner), p.site, now - p.taken_s) for p in taken]
+        return [Held(_name(p.owner), _ended(p.owner), p.site, now - p.taken_s) for p in self if wanted(p)]
 
 
 def caller(levels: int = 1) -> FrameType:

@@ -145,6 +145,11 @@ def find(name: str) -> list[int]:
     return exact or within
 
 
+def tracer_of(pid: int) -> int:
+    """The process that traces one now, 0 for none. Raises ProcessGone."""
+    return _status(pid).tracer
+
+
 def _pids() -> Iterator[int]:
     for entry in os.listdir("/proc"):  # noqa: PTH208 - names alone
         if entry.isdecimal():

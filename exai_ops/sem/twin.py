@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from typing import Any, Final
 
 from exai_ops.errors import CouldNotLook
 from exai_ops.sem.executable import NotSupported, beside, is_python, loader
-from exai_ops.sem.layout import Layout, from_json, from_twin, to_json
+from exai_ops.sem.layout import Layout, from_text, from_twin, to_text
 from exai_ops.sem.maps import base_of
 from exai_ops.sem.memory import Memory
 from exai_ops.sem.process import Process
@@ -41,10 +42,14 @@ def layout_of(process: Process, *, cache: Path | None = None) -> Layout:
     """
     folder = cache or cache_folder()
     file = folder / f"{process.build}.json"
-    known = _cached(file)
+    known = _cached(file, process.build)
     if known is not None:
-        _check_target(process, known)
-        return known
+        try:
+            _check_target(process, known)
+        except TwinRefused:
+            pass  # the twin, asked again, says so itself or says what is right
+        else:
+            return known
     with twin(process) as (pid, found):
         layout = from_twin(found["layout"])
         _check_target(process, layout)
@@ -54,7 +59,7 @@ def layout_of(process: Process, *, cache: Path | None = None) -> Layout:
             wrong = differences(memory, layout, found["truth"])
     if wrong:
         raise TwinRefused(f"this build of Python {layout.release} reads wrong: {'; '.join(wrong[:3])}")
-    _keep(file, to_json(layout))
+    _keep(file, to_text(layout, process.build))
     return layout
 
 
@@ -159,11 +164,19 @@ def _answer(child: subprocess.Popen[bytes], process: Process) -> dict[str, Any]:
     return dict(found)
 
 
-def _cached(file: Path) -> Layout | None:
+def _cached(file: Path, build: str) -> Layout | None:
+    """What was kept; nothing of what is no file, for a pipe has no end and a device none that is near."""
     try:
-        return from_json(file.read_text(encoding="utf-8"))
+        number = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        is_file = stat.S_ISREG(os.fstat(number).st_mode)
+        return from_text(os.read(number, _MAX_ANSWER).decode("utf-8"), build) if is_file else None
     except (OSError, ValueError):
         return None
+    finally:
+        os.close(number)
 
 
 def _keep(file: Path, text: str) -> None:
@@ -171,7 +184,11 @@ def _keep(file: Path, text: str) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as new:
+            written = Path(new.name)
             new.write(text)
-        Path(new.name).replace(file)
     except OSError:
         return
+    try:
+        written.replace(file)
+    except OSError:
+        written.unlink(missing_ok=True)

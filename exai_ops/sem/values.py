@@ -28,12 +28,16 @@ class Values(Types):
         self._qualifieds: dict[int, str] = {}
 
     def forget(self) -> None:
-        """Forget everything that was read."""
+        """Forget everything that was read, but for types that are found again as they were."""
         super().forget()
-        self._members.clear()
         self._keys.clear()
-        self._deques.clear()
-        self._qualifieds.clear()
+
+    def drop(self, address: int) -> None:
+        """Forget what is known of a type, which may be another by now."""
+        super().drop(address)
+        self._members.pop(address, None)
+        self._deques.pop(address, None)
+        self._qualifieds.pop(address, None)
 
     def is_a(self, address: int, name: str) -> bool:
         """Whether an object is of a builtin type or of one derived from it."""
@@ -287,7 +291,8 @@ class Values(Types):
             found += self.memory.words(block + 8 + 8 * first, end - first)
         return found
 
-    def _qualified(self, address: int) -> str:
+    def qualified(self, address: int) -> str:
+        """``module.Name`` of a type, where that is known."""
         known = self._qualifieds.get(address)
         if known is None:
             known = self._qualifieds[address] = self._find_qualified(address)

@@ -84,7 +84,7 @@ async def test_secrets_are_hashed_in_the_store(start_daemon: StartDaemon, sim: S
         async with joined(daemon.address, token="a-token-of-the-tests", **again):
             pass
     assert await asyncio.to_thread(daemon.stop) == -signal.SIGTERM
-    written = [path.read_bytes() for path in daemon.state_dir.iterdir()]
+    written = [path.read_bytes() for path in daemon.state_dir.rglob("*") if path.is_file()]
     for word in (secret, "a-token-of-the-tests", *(v for k, v in urls("").items() if k.endswith("KEY"))):
         assert all(word.encode() not in content for content in written)
         assert word not in daemon.stderr

@@ -23,4 +23,4 @@ def test_the_soft_limit_is_raised_to_what_is_needed(few_files: int, start_daemon
     with open(f"/proc/{daemon.pid}/limits", encoding="utf-8") as limits:  # noqa: PTH123
         (line,) = (row for row in limits if row.startswith("Max open files"))
     soft = line.split()[3]
-    assert int(soft) == min(2 * 1000 + 256, few_files)
+    assert int(soft) == min(2 * 1000 + 64 + 256, few_files)

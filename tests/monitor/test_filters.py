@@ -184,3 +184,13 @@ def test_any_text_of_an_event_is_found_in_it(
     assert (error or "") in text(one)
     assert compiled(Filter(grep=("(?s).*", "kimi receive")))(one)
     assert not compiled(Filter(exclude=("kimi receive",)))(one)
+
+
+@pytest.mark.parametrize("option", ["session", "request"])
+def test_an_option_that_is_no_utf_8_is_refused(option: str) -> None:
+    from exai_ops.commands.monitor.options import filter_of
+
+    with pytest.raises(UsageError, match=rf"--{option}: \\udcff is no UTF-8"):
+        filter_of(**{option: "\udcff"})  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="--function"):
+        filter_of(functions=["a\udcff"])

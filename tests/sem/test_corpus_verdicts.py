@@ -23,6 +23,8 @@ from exai_ops.sem.passive.scanner import PassiveScanner
 
 from .corpus_programs import CORPUS, PROGRAMS, interpreters
 
+pytestmark = pytest.mark.timeout(600)  # a hundred programs, on a machine that has other things to do
+
 AT_ONCE = 8
 PATIENCE_S = 30.0
 FAULTS = {"leaked", "over-released"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -92,6 +93,23 @@ ROWS: list[tuple[str, int | None, list[Seen], list[tuple[str, float, int]], Verd
         [("doubled", 3.0, 1), ("verdict", 5.0, 1)],
         Verdict.OVER_RELEASED,
     ),
+    (
+        "lost again and again",
+        3,
+        [ONE_OUT] * 3 + [LOST] * 4 + [Seen(1)] * 4 + [Seen(0)] * 4,
+        [
+            ("lost", 3.0, 1), ("verdict", 5.0, 1), ("lost", 7.0, 1), ("verdict", 9.0, 2),
+            ("lost", 11.0, 1), ("verdict", 13.0, 3),
+        ],
+        Verdict.LEAKED,
+    ),
+    (
+        "found again and lost again",
+        3,
+        [LOST] * 4 + [FULL] * 2 + [LOST] * 4,
+        [("verdict", 2.0, 1), ("verdict", 8.0, 1)],
+        Verdict.LEAKED,
+    ),
     ("found again", 3, [ONE_OUT] * 3 + [LOST] * 3 + [FULL] * 3,
      [("lost", 3.0, 1), ("verdict", 5.0, 1)], Verdict.IDLE),
     ("might come back", None, [ONE_OUT] * 3 + [Seen(2, possible=1)] * 6, [], Verdict.UNKNOWN),
@@ -122,6 +140,15 @@ def test_it_names_who_held_before() -> None:
     changes, _ = _follow([ONE_OUT] * 3 + [LOST] * 3, 3)
     lost = next(change for change in changes if change.what == "lost")
     assert [holder.name for holder in lost.last] == ["Task-0"]
+
+
+def test_it_names_those_who_hold_none_any_more_alone() -> None:
+    two = [Holder("with", name) for name in ("stays", "took it along", "stays too")]
+    full = replace(_semaphore(Seen(0, 3), 3, "stored"), holders=tuple(two))
+    lost = replace(full, holders=(two[0], two[2]))
+    follower = Follower()
+    changes = [c for n, one in enumerate([full] * 3 + [lost] * 3) for c in follower.see(_scan(n, one))]
+    assert [[holder.name for holder in c.last] for c in changes if c.what == "lost"] == [["took it along"]]
 
 
 def test_scans_at_one_moment_are_not_enough() -> None:

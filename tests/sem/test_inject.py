@@ -6,10 +6,12 @@ import io
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,12 +21,11 @@ import pytest
 
 from exai_ops.errors import CouldNotLook
 from exai_ops.sem.check import look
-from exai_ops.sem.inject import means
 from exai_ops.sem.inject.call import give
 from exai_ops.sem.inject.elf import functions
 from exai_ops.sem.inject.merge import informed, is_open, merged
 from exai_ops.sem.inject.scan import InjectedScanner
-from exai_ops.sem.model import Judgement, Scan, Semaphore, Verdict
+from exai_ops.sem.model import Holder, Judgement, Scan, Semaphore, Verdict
 from exai_ops.sem.process import Process
 
 from .targets import PYTHONS, running
@@ -180,7 +181,7 @@ while True:
 def test_a_process_that_never_waits_is_not_harmed(python: str) -> None:
     with running(python, BUSY) as (child, _), InjectedScanner(child.pid, say=quiet) as scanner:
         for _ in range(5):
-            assert scanner.scan().threads >= 1
+            assert scanner.scan().threads
         assert child.poll() is None
 
 
@@ -203,10 +204,12 @@ def test_a_wait_goes_on_after_it(wait: str) -> None:
         assert state == "S"
 
 
-def test_a_process_in_c_code_is_refused_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(means, "_START_S", 0.3)
+def test_a_process_in_c_code_is_refused_and_goes_on() -> None:
     source = "tell(x=1); pow(7, 3 ** 14_000_000)"
-    with running(sys.executable, source) as (child, _), InjectedScanner(child.pid, say=quiet) as scanner:
+    with (
+        running(sys.executable, source) as (child, _),
+        InjectedScanner(child.pid, say=quiet, patience_s=0.3) as scanner,
+    ):
         with pytest.raises(CouldNotLook, match=r"did not run the call .* in C code"):
             scanner.scan()
         assert child.poll() is None
@@ -258,9 +261,34 @@ def scan_of(*semaphores: Semaphore, notes: tuple[str, ...] = ()) -> Scan:
     return Scan(1, 1, "3.11.7", 0.0, 0.0, semaphores, notes=notes)
 
 
-LEAKED, SUSPECT, UNKNOWN, IDLE = (
-    Judgement(one) for one in (Verdict.LEAKED, Verdict.SUSPECT, Verdict.UNKNOWN, Verdict.IDLE)
+LEAKED = Judgement(Verdict.LEAKED, 1)
+SUSPECT, UNKNOWN, IDLE = (Judgement(one) for one in (Verdict.SUSPECT, Verdict.UNKNOWN, Verdict.IDLE))
+
+
+HELD: Final = Holder("with", "Task-1")
+FRAME: Final = Holder("frame", "Task-2", (), None, certain=False)
+LEASE: Final = Holder("object", "Lease", certain=False)
+
+
+@pytest.mark.parametrize(
+    ("outside", "within", "whole", "expected"),
+    [
+        ((), (), True, (Verdict.LEAKED, 2)),
+        ((FRAME,), (), True, (Verdict.LEAKED, 2)),
+        ((FRAME,), (), False, (Verdict.SUSPECT, 0)),  # what it gave away may not have been seen
+        ((FRAME, LEASE), (), True, (Verdict.SUSPECT, 0)),
+        ((FRAME, HELD), (), True, (Verdict.LEAKED, 1)),
+        ((FRAME, HELD), (HELD,), True, (Verdict.LEAKED, 2)),
+        ((FRAME, HELD, HELD), (), True, (Verdict.SUSPECT, 0)),
+    ],
 )
+def test_a_loss_takes_both_looks(
+    outside: tuple[Holder, ...], within: tuple[Holder, ...], whole: bool, expected: tuple[Verdict, int]
+) -> None:
+    outer = scan_of(replace(semaphore(1, 5), holders=outside))
+    inner = scan_of(replace(semaphore(1, 5), holders=within))
+    _, (said,) = merged(outer, [SUSPECT], inner, [Judgement(Verdict.LEAKED, 2)], whole=whole)
+    assert (said.verdict, said.permits) == expected
 
 
 @pytest.mark.parametrize(
@@ -294,3 +322,133 @@ def test_a_bound_that_the_source_tells_is_taken_from_outside() -> None:
     assert informed(scan_of(semaphore(1, None)), scan_of(known)).semaphores[0].bound == 4
     assert informed(scan_of(semaphore(1, 3)), scan_of(known)).semaphores[0].bound == 3
     assert informed(scan_of(semaphore(2, None)), scan_of(known)).semaphores[0].bound is None
+
+
+HEAPS: Final = {
+    "frozen": "gc.freeze()",
+    "a large dict": "kept = {n: [n] for n in range(200_000)}; kept['sem'] = SEM; del SEM",
+    "a long chain": "kept = None\nfor n in range(200_000): kept = [kept, {n: n}]",
+    "a large cache": "import functools; kept = functools.lru_cache(None)(list)\n"
+    "for n in range(100_000): kept((n,))",
+}
+
+
+@pytest.mark.parametrize("heap", HEAPS)
+def test_a_large_heap_is_followed_bit_by_bit(heap: str) -> None:
+    source = f"import gc\nSEM = asyncio.BoundedSemaphore(3)\n{HEAPS[heap]}\ntell(x=1); sys.stdin.read()"
+    with running(sys.executable, source) as (child, _), InjectedScanner(child.pid, say=quiet) as scanner:
+        (one,) = scanner.scan().semaphores
+    assert (one.kind, one.value, one.bound) == ("asyncio.BoundedSemaphore", 3, 3)
+    assert one.where == (("dict kept['sem']",) if heap == "a large dict" else ("__main__.SEM",))
+
+
+def test_a_heap_too_wide_to_be_followed_is_refused() -> None:
+    source = (
+        "import random\nkept = [[None] * 9 for _ in range(200_000)]\n"
+        "for one in kept: one[:] = random.choices(kept, k=9)\n"
+        "kept = kept[0]\ntell(x=1); sys.stdin.read()"
+    )
+    with (
+        running(sys.executable, source) as (child, _),
+        InjectedScanner(child.pid, say=quiet) as scanner,
+        pytest.raises(CouldNotLook, match="refer to so many others"),
+    ):
+        scanner.scan()
+
+
+MAPPED: Final = re.compile(r"^\S+ r-xp 00000000 00:00 0\s*$", re.MULTILINE)
+STOPS: Final = "import os, time; tell(pid=os.getpid())\nwhile True: time.sleep(0.001)"
+WATCHES: Final = """
+import os, signal, sys
+from exai_ops.sem.inject import keeper
+from exai_ops.sem.inject.means import Order
+from exai_ops.sem.process import Process
+print(flush=True)
+keeper.ask(Process.open(int(sys.argv[1])), Order(20))
+"""
+
+
+def left(pid: int) -> tuple[bool, list[str]]:
+    """(whether memory of a call is mapped, folders)."""
+    maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
+    folders = [one.name for one in Path("/tmp").glob("exai-" + "[0-9a-f]" * 16)]
+    return MAPPED.search(maps) is not None, folders
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline_s = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline_s
+        select.select([], [], [], 0.001)
+
+
+def children(pid: int) -> list[int]:
+    known = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    return [int(one) for one in known.split()]
+
+
+LARGE: Final = "kept = [{n: [n]} for n in range(150_000)]\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_nothing_is_left_when_the_scanner_is_killed(number: int) -> None:
+    before = set(left(os.getpid())[1])
+    with running(sys.executable, LARGE + STOPS) as (child, _):
+        command = [sys.executable, "-c", WATCHES, str(child.pid)]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as scanner:
+            until(lambda: left(child.pid)[0])  # the call is under way
+            scanner.send_signal(number)
+        until(lambda: left(child.pid) == (False, sorted(before & set(left(child.pid)[1]))))
+        until(lambda: len(os.listdir(f"/proc/{child.pid}/task")) == 1)  # noqa: PTH208
+        assert child.poll() is None
+
+
+def test_the_next_scan_clears_what_a_killed_keeper_left() -> None:
+    with running(sys.executable, LARGE + STOPS) as (child, _):
+        before = set(left(child.pid)[1])
+        command = [sys.executable, "-c", WATCHES, str(child.pid)]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as scanner:
+            until(lambda: left(child.pid)[0])
+            until(lambda: set(left(child.pid)[1]) - before)
+            (name,) = set(left(child.pid)[1]) - before
+            until(lambda: Path("/tmp", name, "answer.json").stat().st_size)
+            (keeper,) = children(scanner.pid)
+            os.kill(keeper, signal.SIGKILL)
+            assert scanner.wait(60) == 1
+        assert left(child.pid)[0]
+        assert name in left(child.pid)[1]
+        os.utime(f"/tmp/{name}", (0, 0))
+        with InjectedScanner(child.pid, say=quiet) as within:
+            within.scan()
+        assert not left(child.pid)[0]
+        assert name not in left(child.pid)[1]
+        assert child.poll() is None
+
+
+def test_a_call_that_comes_late_is_still_taken_back() -> None:
+    source = "tell(x=1)\nsum(range(50_000_000))\n" + STOPS
+    with (
+        running(sys.executable, source) as (child, _),
+        InjectedScanner(child.pid, say=quiet, patience_s=0.1) as scanner,
+    ):
+        before = set(left(child.pid)[1])
+        with pytest.raises(CouldNotLook, match="did not run the call"):
+            scanner.scan()
+        assert child.stdout is not None
+        assert child.stdout.readline()  # it goes on
+        until(lambda: not left(child.pid)[0] and not set(left(child.pid)[1]) - before)
+        assert child.poll() is None
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_a_large_heap_is_not_kept_alive_afterwards(python: str) -> None:
+    source = (
+        "import gc\nSEM = asyncio.BoundedSemaphore(3)\ngc.freeze(); gc.disable()\n"
+        "tell(x=1); sys.stdin.readline()\n"
+        "tell(ours=sum(type(one).__module__ == 'exai_sem_probe' for one in gc.get_objects()))"
+    )
+    with running(python, source) as (child, _), InjectedScanner(child.pid, say=quiet) as scanner:
+        scanner.scan()
+        assert not scanner.whole
+        until(lambda: len(os.listdir(f"/proc/{child.pid}/task")) == 1)  # noqa: PTH208
+        assert ask(child) == {"ours": 0}

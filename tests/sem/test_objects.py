@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import hashlib
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from exai_ops.sem.layout import from_json, from_twin, to_json
+from exai_ops.sem.layout import from_text, from_twin, to_text
 from exai_ops.sem.memory import Memory
 from exai_ops.sem.selfcheck import differences
 from exai_ops.sem.twin import layout_of, twin
@@ -276,7 +278,7 @@ def test_garbage_gives_nothing_and_raises_nothing(seen: Target) -> None:
 def test_the_twin_reads_as_it_is(python: str) -> None:
     with target(python, "tell()\nsys.stdin.read()") as one, twin(one.process) as (pid, found):
         layout = from_twin(found["layout"])
-        assert from_json(to_json(layout)) == layout
+        assert from_text(to_text(layout, "b"), "b") == layout
         with Memory(pid) as memory:
             assert len(found["truth"]) > 50
             assert differences(memory, layout, found["truth"]) == []
@@ -308,8 +310,52 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
         assert layout_of(one.process, cache=blocked) == one.objects.layout
 
 
+def _kept(said: str) -> str:
+    """A cached file of build ``b`` with this in it, and a digest that is right."""
+    digest = hashlib.sha256(("b\n" + said).encode("utf-8", "replace")).hexdigest()
+    return f"{digest}\n{said}\n"
+
+
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[]", "null", '{"schema": 0}', '{"schema": 5, "layout": {}}', "\ud800"]
-)
-def test_a_broken_layout_is_not_read(text: str) -> None:
-    assert from_json(text) is None
+    "said",
+    [
+        "", "{}", "[]", "null", '{"schema": 0}', '{"schema": 5, "layout": {}}', "\ud800", "[" * 100_000,
+        '{"schema": 5, "layout": {"version": []}}',
+    ],
+)  # fmt: skip
+def test_a_broken_layout_is_not_read(said: str) -> None:
+    assert from_text(said, "b") is None
+    assert from_text(_kept(said), "b") is None
+
+
+def test_a_layout_that_was_damaged_is_asked_for_again(tmp_path: Path) -> None:
+    """An offset that is a little off would read nothing where there is something, and find all well."""
+    with target(PYTHONS[0], "tell()\nsys.stdin.read()") as one:
+        layout = layout_of(one.process, cache=tmp_path)
+        (file,) = tmp_path.iterdir()
+        good = file.read_text(encoding="utf-8")
+        for text in (
+            good.replace('"str_state": ', '"str_state": 1'),
+            good.replace('"static_types": {', '"static_types": {}, "other": {'),
+            good[: len(good) // 2],
+            to_text(layout, "another build"),
+            "[" * 100_000,
+        ):
+            assert text != good
+            file.write_text(text, encoding="utf-8")
+            assert layout_of(one.process, cache=tmp_path) == layout
+            assert file.read_text(encoding="utf-8") == good
+
+
+def test_a_cache_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    with target(PYTHONS[0], "tell()\nsys.stdin.read()") as one:
+        file = tmp_path / f"{one.process.build}.json"
+        os.mkfifo(file)
+        assert layout_of(one.process, cache=tmp_path) == one.objects.layout
+        file.unlink()
+        file.symlink_to("/dev/zero")
+        assert layout_of(one.process, cache=tmp_path) == one.objects.layout
+        file.unlink()
+        file.mkdir()
+        assert layout_of(one.process, cache=tmp_path) == one.objects.layout
+    assert list(tmp_path.iterdir()) == [file]

@@ -16,7 +16,7 @@ import pytest
 from exai_ops.sem import executable
 from exai_ops.sem import process as module
 from exai_ops.sem.frames import Frames
-from exai_ops.sem.layout import to_json
+from exai_ops.sem.layout import to_text
 from exai_ops.sem.maps import Mapping
 from exai_ops.sem.memory import Memory
 from exai_ops.sem.objects import Objects
@@ -389,15 +389,18 @@ def test_a_twin_that_differs_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_process_of_another_build_is_refused(tmp_path: Path) -> None:
+def test_a_process_of_another_build_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with running(PYTHONS[0], WAITS) as (child, _):
         process = Process.open(child.pid)
         layout = layout_of(process)
         moved = {**layout.static_types, "type": layout.static_types["dict"]}
-        other = to_json(dataclasses.replace(layout, static_types=moved))
-        (tmp_path / f"{process.build}.json").write_text(other, encoding="utf-8")
+        other = dataclasses.replace(layout, static_types=moved)
+        kept = to_text(other, process.build)
+        (tmp_path / f"{process.build}.json").write_text(kept, encoding="utf-8")
+        assert layout_of(process, cache=tmp_path) == layout
+        monkeypatch.setattr("exai_ops.sem.twin.from_twin", lambda _: other)
         with pytest.raises(TwinRefused, match="does not run the build"):
-            layout_of(process, cache=tmp_path)
+            layout_of(process, cache=tmp_path / "empty")
 
 
 def _replaced(process: Process, **fields: Any) -> Process:

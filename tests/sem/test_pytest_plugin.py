@@ -9,6 +9,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 LEAVES = {
@@ -58,6 +60,46 @@ LEAVES = {
                 thread = threading.Thread(target=lambda: slots.acquire())  # HERE
                 thread.start()
                 thread.join()
+    """,
+    "lock_of_asyncio": """
+        async def lose():
+            lock = asyncio.Lock()
+            async with lock:
+                pass
+            await lock.acquire()  # HERE
+
+        def test_it(exai_sem):
+            asyncio.run(lose())
+    """,
+    "asked_for_in_the_test": """
+        def test_it(request):
+            request.getfixturevalue("exai_sem")
+            threading.Semaphore(1).acquire()  # HERE
+    """,
+    "fixture_of_a_module": """
+        SLOTS = threading.Semaphore(3)
+
+        @pytest.fixture(scope="module")
+        def slot():
+            SLOTS.acquire()  # HERE
+            yield
+
+        @pytest.mark.exai_sem(grace_s=0)
+        def test_it(slot):
+            with SLOTS:
+                pass
+    """,
+    "beside_a_fixture_of_a_module": """
+        SLOTS = threading.Semaphore(3)
+
+        @pytest.fixture(scope="module")
+        def slot():
+            with SLOTS:
+                yield
+
+        @pytest.mark.exai_sem(grace_s=0)
+        def test_it(slot):
+            SLOTS.acquire()  # HERE
     """,
     "subclass": """
         class Slots(asyncio.Semaphore):
@@ -146,6 +188,50 @@ CLEAN = {
             slots = threading.Semaphore(1)
             slots.acquire()
     """,
+    "ignored_by_one_pattern": """
+        @pytest.mark.exai_sem(grace_s=0, ignore="test_i*")
+        def test_it():
+            threading.Semaphore(1).acquire()
+    """,
+    "fixtures_that_outlive_a_test": """
+        SLOTS, TRACKED, LOCK = threading.Semaphore(9), TrackedSemaphore(9), asyncio.Lock()
+
+        @pytest.fixture(scope="module")
+        def slot():
+            with SLOTS:
+                SLOTS.acquire()
+                yield
+                SLOTS.release()
+
+        @pytest.fixture(scope="session")
+        def tracked():
+            asyncio.run(TRACKED.acquire())
+            yield
+            TRACKED.release()
+
+        @pytest.mark.exai_sem(grace_s=0)
+        @pytest.mark.parametrize("number", [1, 2])
+        def test_it(slot, tracked, number):
+            with SLOTS:
+                pass
+    """,
+    "condition_of_asyncio": """
+        async def work():
+            condition = asyncio.Condition()
+
+            async def wait():
+                async with condition:
+                    await condition.wait()
+
+            task = asyncio.create_task(wait())
+            await asyncio.sleep(0)
+            async with condition:
+                condition.notify()
+            await task
+
+        def test_it(exai_sem):
+            asyncio.run(work())
+    """,
     "not_asked_for": """
         def test_it():
             threading.Semaphore(1).acquire()
@@ -196,10 +282,68 @@ def test_each_test_that_leaves_a_permit_fails_and_the_line_that_took_it_is_named
     assert f"{len(LEAVES)} passed, {len(LEAVES)} errors" in done.stdout
 
 
+def test_what_a_test_says_itself_is_not_said_again(tmp_path: Path) -> None:
+    body = """
+        def test_it(exai_sem):
+            threading.Semaphore(1).acquire()
+            assert not exai_sem.left()
+    """
+    _files(tmp_path, {"said": body})
+    done = _run(tmp_path)
+    assert "1 failed" in done.stdout, done.stdout
+    assert "error" not in done.stdout.splitlines()[-1]
+
+
+def test_a_fixture_that_fails_does_not_hide_what_was_left(tmp_path: Path) -> None:
+    body = """
+        @pytest.fixture
+        def bad():
+            yield
+            raise OSError("it cannot be torn down")
+
+        @pytest.mark.exai_sem(grace_s=0)
+        def test_it(bad):
+            threading.Semaphore(1).acquire()
+    """
+    _files(tmp_path, {"hidden": body})
+    done = _run(tmp_path)
+    assert "it cannot be torn down" in done.stdout
+    assert "1 permit left behind" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("marker", "words"),
+    [
+        ("typo=1", "does not take typo"),
+        ("0.1", "does not take 0.1"),
+        ("grace_s='x'", "grace_s is a number of seconds, not 'x'"),
+        ("grace_s=float('inf')", "not inf"),
+        ("grace_s=-1", "not -1"),
+        ("ignore=7", "ignore is a pattern or a list of them, not 7"),
+        ("ignore=['a', 7]", "ignore is a pattern or a list of them"),
+    ],
+)
+def test_a_marker_that_cannot_be_meant_is_refused(tmp_path: Path, marker: str, words: str) -> None:
+    _files(tmp_path, {"wrong": f"@pytest.mark.exai_sem({marker})\ndef test_it(): pass\n"})
+    done = _run(tmp_path)
+    assert (done.returncode, words in done.stdout + done.stderr) == (4, True), done
+
+
+def test_an_ini_option_that_is_no_truth_is_refused(tmp_path: Path) -> None:
+    _files(tmp_path, {"any": CLEAN["not_asked_for"]})
+    done = _run(tmp_path, "-o", "exai_sem=maybe")
+    assert (done.returncode, "write true or false" in done.stderr, "KeyError" in done.stdout) == (
+        4,
+        True,
+        False,
+    )
+
+
 def test_no_test_that_gives_all_back_fails(tmp_path: Path) -> None:
+    """One of them is run twice."""
     _files(tmp_path, CLEAN)
     done = _run(tmp_path)
-    assert (done.returncode, f"{len(CLEAN)} passed" in done.stdout) == (0, True), done.stdout
+    assert (done.returncode, f"{len(CLEAN) + 1} passed" in done.stdout) == (0, True), done.stdout
 
 
 def test_the_ini_option_is_for_all_tests(tmp_path: Path) -> None:

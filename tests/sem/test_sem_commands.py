@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from exai_ops.commands.sem.plain import Options, parse
 from exai_ops.sem.rules import RULES
 
 from .targets import running
@@ -59,6 +60,41 @@ def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> N
         assert word in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["7"], Options(7)),
+        (["7", "--format", "json"], Options(7, "json")),
+        (["--fail-on=info", "7", "--format=short"], Options(7, "short", "info")),
+        ([], None),
+        (["name"], None),
+        (["\u0667"], None),
+        (["7", "8"], None),
+        (["7", "--verbose"], None),
+        (["--help"], None),
+        (["7", "--format"], None),
+        (["7", "--format", "--help"], None),
+        (["7", "--fail-on=-"], None),
+    ],
+)
+def test_plain_arguments_are_read_without_typer(args: list[str], expected: Options | None) -> None:
+    assert parse(args) == expected
+
+
+def test_the_plain_way_says_what_the_other_does() -> None:
+    def untimed(text: str) -> str:
+        return re.sub(r"read in \d+ ms|\"(at_s|took_s)\": [\d.]+", "", text)
+
+    with program("leaky/acquire_before_try.py") as child:
+        for name in ("text", "short", "json", "github", "sarif", "junit"):
+            args = ("check", child.pid, "--format", name)
+            plain, other = exai(*args), exai(*args, "--port", "9")  # an option that is not plain
+            assert (plain.returncode, untimed(plain.stdout)) == (other.returncode, untimed(other.stdout))
+            assert plain.returncode == 1
+    refused(exai("check", child.pid, "--format", "xml"), 2, "xml")
+    refused(exai("check", "7", "--fail-on", "never"), 2, "never")
+
+
 def test_a_leak_in_every_format() -> None:
     with program("leaky/acquire_before_try.py") as child:
         text = exai("check", child.pid)
@@ -80,6 +116,20 @@ def test_a_leak_in_every_format() -> None:
             done = exai("check", child.pid, "--format", name)
             assert done.returncode == 1
             assert words in done.stdout
+
+
+def test_what_is_good_is_no_annotation_and_quiet_says_nothing() -> None:
+    with program("healthy/gather_keeps_errors_clean.py") as child:
+        assert exai("check", child.pid, "--format", "github").stdout == ""
+        junit = exai("check", child.pid, "--format", "junit").stdout
+        assert 'failures="0" errors="0"' in junit
+        assert f"(PID {child.pid})" in junit
+    with program("leaky/pool_connect_error.py") as child:
+        done = exai("check", child.pid, "--quiet")
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+        done = exai("check", child.pid, "--fail-on", "none", "--format", "short")
+        assert done.returncode == 0
+        assert f"(PID {child.pid})" in done.stdout
 
 
 def test_a_program_by_its_name_and_when_it_is_stopped() -> None:
@@ -118,7 +168,10 @@ def test_what_cannot_be_looked_at() -> None:
         (["check", "1", "--format", "xml"], "xml"),
         (["check", "1", "--fail-on", "never"], "never"),
         (["check", ""], "no name"),
-        (["check", "--explain", "SEM999"], "SEM999"),
+        (["check", "--explain", "SEM999"], "no rule has the code SEM999"),
+        (["check", "1", "--only", "SEM0011"], "--only: no rule has the code SEM0011"),
+        (["check", "1", "--skip", "ENV001"], "--skip: no rule has the code ENV001"),
+        (["check", "1", "--write-baseline"], "--write-baseline needs --baseline FILE"),
         (["watch", "1", "--for", "soon"], "soon"),
         (["watch", "1", "--every", "0"], "too short"),
         (["watch", "1", "--fail-on", "all"], "all"),
@@ -275,6 +328,16 @@ def test_top() -> None:
         assert "\x1b[?25h" in top.seen
 
 
+def test_top_takes_keys_typed_together_and_ends_by_a_signal() -> None:
+    with program("leaky/pool_connect_error.py") as child:
+        top = Terminal(child.pid, "--every", "200ms")
+        top.until("leaked 3")
+        top.press("pn")
+        top.until("paused  sorted by name")
+        os.kill(top.pid, signal.SIGTERM)
+        assert top.code() == -signal.SIGTERM
+
+
 def test_top_of_a_process_that_ends() -> None:
     with program("leaky/pool_connect_error.py") as child:
         top = Terminal(child.pid, "--every", "200ms")
@@ -282,3 +345,21 @@ def test_top_of_a_process_that_ends() -> None:
         child.kill()
         child.wait()
         assert top.code() == 3
+
+
+def test_check_with_a_baseline(tmp_path: Path) -> None:
+    path = tmp_path / "sem.json"
+    with program("leaky/pool_connect_error.py") as child:
+        written = exai("check", child.pid, "--baseline", path, "--write-baseline")
+        assert (written.returncode, written.stdout) == (0, ""), written
+        assert written.stderr == f"exai: {path}: written, with 1 finding\n"
+        known = exai("check", child.pid, "--baseline", path)
+        assert (known.returncode, known.stderr) == (0, ""), known
+        assert "LEAKED" not in known.stdout
+        assert "note: 1 of 1 semaphores left out by --only, --skip or --baseline" in known.stdout
+        skipped = exai("check", child.pid, "--skip", "SEM001", "--format", "json")
+        assert skipped.returncode == 0
+        assert json.loads(skipped.stdout)["findings"] == []
+        only = exai("check", child.pid, "--only", "SEM001", "--format", "short")
+        assert only.returncode == 1
+        assert "error SEM001" in only.stdout

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Coroutine
-from typing import Any
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -127,6 +129,112 @@ def test_it_counts_as_asyncios_own(steps: list[str]) -> None:
         return locked
 
     assert asyncio.run(run(TrackedSemaphore(3))) == asyncio.run(run(asyncio.Semaphore(3)))
+
+
+@pytest.mark.parametrize("kind", [asyncio.Semaphore, TrackedSemaphore])
+def test_it_is_taken_without_a_loop_that_runs(kind: type[asyncio.Semaphore]) -> None:
+    assert asyncio.run(kind(1).acquire()) is True
+    slots, loop = kind(1), asyncio.new_event_loop()
+    assert loop.run_until_complete(slots.acquire()) is True
+    assert slots.locked()
+    loop.close()
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    assert asyncio.run_coroutine_threadsafe(kind(1).acquire(), loop).result(30) is True
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+def test_what_was_asked_for_without_a_loop_belongs_to_the_task_that_runs_it() -> None:
+    slots = TrackedSemaphore(1)
+    asyncio.run(slots.acquire())
+    (held,) = slots.held()
+    assert (held.owner.startswith("Task-"), held.ended, held.site.file) == (True, True, __file__)
+    slots.release()
+    assert slots.held() == []
+
+
+class _Own(TrackedSemaphore):
+    """Notes what is called."""
+
+    def __init__(self, host: str, limit: int) -> None:
+        super().__init__(limit)
+        self.host, self.calls = host, list[str]()
+
+    async def acquire(self) -> Literal[True]:
+        self.calls.append("acquire")
+        await super().acquire()
+        return True
+
+    def release(self) -> None:
+        self.calls.append("release")
+        super().release()
+
+
+async def test_a_block_calls_what_a_subclass_has_put_in_place() -> None:
+    slots = _Own("here", 2)
+    async with slots:
+        assert len(slots.held()) == 1
+    assert (slots.calls, slots.held(), slots.over_released) == (["acquire", "release"], [], 0)
+
+
+@pytest.mark.parametrize("name", ["acquire", "release"])
+async def test_a_block_calls_what_a_test_has_put_in_place(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    slots = TrackedSemaphore(2)
+    calls: list[str] = []
+    original = getattr(slots, name)
+
+    def instead() -> Any:
+        calls.append(name)
+        return original()
+
+    monkeypatch.setattr(slots, name, instead)
+    await slots.acquire()
+    calls.clear()
+    async with slots:
+        pass
+    assert calls == [name]
+    assert [held.site.function.rpartition(".")[2] for held in slots.held()] == [
+        "instead" if name == "acquire" else "test_a_block_calls_what_a_test_has_put_in_place"
+    ]
+
+
+async def test_a_block_that_another_task_closes_gives_back_its_own_permit() -> None:
+    slots = TrackedSemaphore(3)
+
+    async def block() -> AsyncIterator[None]:
+        async with slots:
+            yield
+
+    outer = block()
+    await anext(outer)
+
+    async def close() -> None:
+        async with slots:
+            line = _line() - 1
+            await outer.aclose()  # type: ignore[attr-defined]
+            assert [(held.owner, held.site.line) for held in slots.held()] == [("closes", line)]
+
+    await asyncio.create_task(close(), name="closes")
+    assert (slots.held(), slots.over_released) == ([], 0)
+
+
+async def test_an_exit_stack_gives_back_what_it_took() -> None:
+    slots = TrackedSemaphore(3)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(slots)
+        await slots.acquire()
+    assert [held.site.file for held in slots.held()] == [__file__]
+
+
+def test_what_it_is_told_from() -> None:
+    assert asyncio.iscoroutinefunction(TrackedSemaphore(1).acquire)
+    assert isinstance(TrackedSemaphore(1, bounded=True), asyncio.BoundedSemaphore)
+    assert not isinstance(TrackedSemaphore(1), asyncio.BoundedSemaphore)
+    assert "name:slots" in repr(TrackedSemaphore(1, name="slots"))
+    assert "name" not in repr(TrackedSemaphore(1))
 
 
 def test_it_is_the_rooms_own_name() -> None:

@@ -14,55 +14,69 @@ from pathlib import Path
 
 from .container import ROOT, Image
 
+IGNORED = shutil.ignore_patterns("__pycache__", "node_modules", "vendor")
+"""As .dockerignore has it."""
 
-def instructions(stage: int) -> list[tuple[str, str]]:
-    """The instructions of one stage of the Dockerfile: (name, the rest in one line)."""
+
+def stages() -> dict[str, list[tuple[str, str]]]:
+    """Each stage of the Dockerfile by its name, the last under none: (instruction, its rest)."""
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     lines = re.sub(r"\\\n\s*", "", re.sub(r"^\s*#.*\n", "", text, flags=re.MULTILINE)).splitlines()
-    found: list[list[tuple[str, str]]] = []
+    found: dict[str, list[tuple[str, str]]] = {}
+    stage = ""
     for line in filter(None, lines):
         name, _, rest = line.partition(" ")
         if name == "FROM":
-            found.append([])
-        found[-1].append((name, rest))
-    return found[stage]
+            stage = rest.partition(" AS ")[2]
+        found.setdefault(stage, []).append((name, rest))
+    return found
 
 
 def build(folder: Path) -> Image:
-    """What the Dockerfile makes, its first stage built in a folder."""
-    paths = {f"/{name}": folder / name for name in ("src", "wheels", "build", "opt/exai")}
+    """What the Dockerfile makes, its first stages built in a folder."""
+    paths = {f"/{name}": folder / name for name in ("src", "wheels", "build", "charts", "opt/exai")}
     for path in paths.values():
         path.mkdir(parents=True)
-    for name, rest in instructions(0):
-        if name == "COPY":
-            *sources, target = shlex.split(rest)
-            copy(paths, sources, target)
-        elif name == "RUN":
-            run(paths, rest)
-    env = dict(pair.split("=", 1) for n, r in instructions(1) if n == "ENV" for pair in shlex.split(r))
+    *building, (_, final) = stages().items()
+    for _, lines in building:
+        where = next(rest for name, rest in lines if name == "WORKDIR")
+        for name, rest in lines:
+            if name == "COPY":
+                *sources, target = shlex.split(rest)
+                copy(paths, sources, posixpath.join(where, target))
+            elif name == "RUN":
+                run(paths, where, rest)
+    env = dict(pair.split("=", 1) for n, r in final if n == "ENV" for pair in shlex.split(r))
     env["PATH"] = env["PATH"].replace("$PATH", "/usr/bin:/bin")
-    (command,) = (json.loads(rest) for name, rest in instructions(1) if name == "CMD")
+    (command,) = (json.loads(rest) for name, rest in final if name == "CMD")
     return Image({"/opt/exai": paths["/opt/exai"]}, env, command)
 
 
 def copy(paths: Mapping[str, Path], sources: Sequence[str], target: str) -> None:
-    """COPY: a folder's content into the target, files into it when it ends with a slash."""
-    where = posixpath.join("/src", target)
-    parent = next(inside for inside in paths if where.startswith(inside))
-    there = paths[parent] / where.removeprefix(parent).strip("/")
-    for source in sources:
-        if (ROOT / source).is_dir():
-            shutil.copytree(ROOT / source, there, ignore=shutil.ignore_patterns("__pycache__"))
+    """COPY, from the context or another stage: a folder's content, or files into what ends with a slash."""
+    there = outside(paths, target)
+    elsewhere = [source for source in sources if not source.startswith("--from=")]
+    for source in elsewhere:
+        path = ROOT / source if elsewhere == list(sources) else outside(paths, source)
+        if path.is_dir():
+            shutil.copytree(path, there, ignore=IGNORED)
         else:
-            shutil.copy(ROOT / source, there)
+            shutil.copy(path, there)
 
 
-def run(paths: Mapping[str, Path], line: str) -> None:
+def outside(paths: Mapping[str, Path], path: str) -> Path:
+    """Where a path of the image is on this machine."""
+    parent = next(inside for inside in paths if path.startswith(inside))
+    return paths[parent] / path.removeprefix(parent).strip("/")
+
+
+def run(paths: Mapping[str, Path], where: str, line: str) -> None:
     arguments = ["--die-with-parent", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+    arguments += ["--setenv", "npm_config_cache", "/tmp/npm"]  # the home of this machine is read-only there
     for name in sorted(ROOT.parents[-1].iterdir()):
-        if name.name not in ("proc", "dev", "tmp", "opt", "src", "build", "wheels"):
+        if name.name not in ("proc", "dev", "tmp", "opt", "src", "build", "wheels", "charts"):
             arguments += ["--ro-bind", str(name), str(name)]
     for inside, outside in paths.items():
         arguments += ["--bind", str(outside), inside]
     python = f'PATH="{sys.base_prefix}/bin:$PATH"; {line}'
-    subprocess.run(["bwrap", *arguments, "--chdir", "/src", "sh", "-ec", python], check=True, timeout=400)
+    subprocess.run(["bwrap", *arguments, "--chdir", where, "sh", "-ec", python], check=True, timeout=400)

@@ -10,7 +10,7 @@ import pytest
 from e2e.exai_process import parsed
 
 from .container import ROOT, SECRETS, Container, Image, Start
-from .dockerfile import instructions
+from .dockerfile import stages
 
 pytestmark = pytest.mark.timeout(900)  # the first to come makes the image
 
@@ -70,7 +70,7 @@ def test_the_healthcheck_can_fail(daemon: Container) -> None:
 
 
 def test_the_signal_of_the_image_drains_and_shows_in_the_exit_code(daemon: Container) -> None:
-    assert ("STOPSIGNAL", "SIGTERM") in instructions(1)
+    assert ("STOPSIGNAL", "SIGTERM") in stages()[""]
     daemon.main.send_signal(signal.SIGTERM)
     assert daemon.wait() == 128 + signal.SIGTERM
     assert {"draining", "stopped"} & {parsed(line).get("event") for line in daemon.log.lines}
@@ -96,9 +96,16 @@ def test_the_image_holds_the_locked_versions_and_nothing_to_build_with(image: Im
     assert not {name.rpartition("-")[0] for name in held} & {"pip", "setuptools", "hatchling", "editables"}
 
 
+def test_the_image_holds_the_page_and_its_charts(image: Image) -> None:
+    (page,) = image.folders["/opt/exai"].glob("lib/python*/site-packages/exai_ops/dashboard")
+    assert (page / "static/vendor/chart.js").read_bytes().startswith(b"/*!\n * Chart.js v")
+    assert "Permission is hereby granted" in (page / "static/vendor/LICENSES.txt").read_text(encoding="utf-8")
+    assert not list(page.rglob("package*.json"))
+
+
 def test_the_image_and_the_compose_file_ask_the_same_of_the_daemon(daemon: Container) -> None:
-    checks = [rest for name, rest in instructions(1) if name == "HEALTHCHECK"]
+    checks = [rest for name, rest in stages()[""] if name == "HEALTHCHECK"]
     assert [check.partition("CMD ")[2] for check in checks] == ['["exai-ready"]']
-    assert ("USER", "10001:10001") in instructions(1)
+    assert ("USER", "10001:10001") in stages()[""]
     assert daemon.run(["python", "-m", "pip"]).returncode != 0
     subprocess.run(["sh", "-n", ROOT / "compose" / "redis-start.sh"], check=True)

@@ -18,7 +18,7 @@ from exai_ops.compose.model import Project
 from exai_ops.settings import STACK_VARIABLES, VARIABLES, Settings, env_example
 
 from .container import ROOT, SECRETS, load
-from .dockerfile import instructions
+from .dockerfile import stages
 
 pytestmark = pytest.mark.timeout(600)  # the first to come installs npm's packages
 
@@ -113,11 +113,20 @@ def test_the_story_of_the_ping_interval_stands_where_it_is_set() -> None:
 def test_the_build_is_given_what_the_dockerfile_copies_and_nothing_else() -> None:
     lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     admitted = {line[1:] for line in lines if line.startswith("!")}
-    copied = [shlex.split(rest)[:-1] for name, rest in instructions(0) if name == "COPY"]
-    assert admitted == {source for sources in copied for source in sources}
-    assert "*" in lines
+    everything = [instruction for stage in stages().values() for instruction in stage]
+    copied = {
+        s
+        for name, rest in everything
+        if name == "COPY" and "--from" not in rest
+        for s in shlex.split(rest)[:-1]
+    }
+    assert admitted == {
+        next((a for a in admitted if f"{source}/".startswith(f"{a}/")), source) for source in copied
+    }
+    assert {"*", "**/node_modules", "exai_ops/dashboard/static/vendor"} <= {*lines}
 
 
-def test_the_lock_of_npm_names_no_host() -> None:
-    lock = json.loads((ROOT / "tests/stack/npm/package-lock.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("folder", ["tests/stack/npm", "exai_ops/dashboard"])
+def test_a_lock_of_npm_names_no_host(folder: str) -> None:
+    lock = json.loads((ROOT / folder / "package-lock.json").read_text(encoding="utf-8"))
     assert not [name for name, entry in lock["packages"].items() if {"resolved", "funding"} & entry.keys()]

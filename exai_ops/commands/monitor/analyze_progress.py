@@ -1,49 +1,44 @@
-"""A bar on stderr for reading that takes long."""
+"""A progress bar on stderr, for what takes long at a terminal."""
 
 from __future__ import annotations
 
+import sys
 import time
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
 
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+LONG_S: Final = 0.7
 
 
-class Bar:
-    """Shown once ``after_s`` have passed, gone at the end."""
+@contextmanager
+def bar(total_bytes: int) -> Iterator[Callable[[int], None] | None]:
+    """Takes how many bytes more were read; None where nobody looks, or the total is not known."""
+    if not total_bytes or not sys.stderr.isatty():
+        yield None
+        return
+    shown = _Bar(total_bytes)
+    try:
+        yield shown.more
+    finally:
+        shown.end()
 
-    def __init__(self, after_s: float) -> None:
-        self._show_at = time.monotonic() + after_s
-        self._progress: Progress | None = None
-        self._task: TaskID | None = None
 
-    def __enter__(self) -> Self:
-        return self
+class _Bar:
+    def __init__(self, total: int) -> None:
+        self._total, self._done, self._began, self._drawn = total, 0, time.monotonic(), 0.0
 
-    def __exit__(self, *_: object) -> None:
-        if self._progress is not None:
-            self._progress.stop()
+    def more(self, count: int) -> None:
+        self._done += count
+        now = time.monotonic()
+        if now - self._began > LONG_S and now - self._drawn > 0.1:
+            self._drawn = now
+            part = min(1.0, self._done / self._total)
+            drawn = "█" * int(30 * part)
+            sys.stderr.write(f"\r{drawn:·<30} {part:4.0%} of {self._total / 1e6:.0f} MB")
+            sys.stderr.flush()
 
-    def show(self, done: int, whole: int) -> None:
-        """So many bytes of so many have been read."""
-        if self._progress is None:
-            if time.monotonic() < self._show_at:
-                return
-            self._begin(whole)
-        if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, completed=done)
-
-    def _begin(self, whole: int) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TimeRemainingColumn,
-            TransferSpeedColumn,
-        )
-
-        columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._task = self._progress.add_task("", total=whole or None)
-        self._progress.start()
+    def end(self) -> None:
+        if self._drawn:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()

@@ -132,10 +132,16 @@ class Feed:
         if isinstance(frame, RawEvents):
             self._sequence = frame.sequence
             if frame.events:
-                self._last_at = msgspec.json.decode(frame.events[-1], type=_Timed).timestamp
+                self._last_at = self._time_of(frame.events[-1])
         elif isinstance(frame, Dropped):
             self._sequence = frame.sequence
         return frame
+
+    def _time_of(self, event: msgspec.Raw) -> float:
+        try:
+            return msgspec.json.decode(event, type=_Timed).timestamp
+        except msgspec.ValidationError as error:
+            raise self._foreign(f"its events frame has another form: {error}") from error
 
     def _look_at(self, message: bytes, error: msgspec.ValidationError) -> None:
         """Leave a frame of another kind alone. Raises NotReachable for one that should have been read."""

@@ -12,7 +12,7 @@ import msgspec
 
 from exai_ops.commands.monitor.clock import Clock
 from exai_ops.commands.terminal import visible
-from exai_ops.errors import UsageError
+from exai_ops.errors import CouldNotLook, UsageError
 from exai_ops.monitor.events import CORRELATION
 from exai_ops.monitor.filters import shown_metadata
 from exai_ops.monitor.wire import Dropped, Gap, Problem
@@ -39,6 +39,18 @@ class Exported(msgspec.Struct):
     def failed(self) -> bool:
         """Whether ``filters.failed`` would say so."""
         return self.error is not None or self.direction in ("error", "reject", "rate_limit")
+
+
+_EXPORTED: Final = msgspec.json.Decoder(Exported)
+
+
+def exported(raw: msgspec.Raw) -> Exported:
+    """The event that was sent. Raises CouldNotLook for what is none."""
+    try:
+        return _EXPORTED.decode(raw)
+    except msgspec.ValidationError as error:
+        what = f"the daemon sent what is no event: {error}"
+        raise CouldNotLook(what, hint="is it of another version? exai status tells") from error
 
 
 class Lines(Protocol):

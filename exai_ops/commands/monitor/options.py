@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from exai_ops.commands.terminal import visible
 from exai_ops.errors import UsageError
 
 if TYPE_CHECKING:
     from exai_ops.client import Target
+    from exai_ops.commands.monitor.source import Origin, Place, Wanted
     from exai_ops.monitor.wire import Filter
     from exai_ops.settings import Settings
 
@@ -52,6 +56,21 @@ Port = Annotated[int | None, typer.Option(metavar="N", help="Port of the daemon 
 EnvFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Dotenv file beneath the environment; .env if it exists.")
 ]
+Since = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="From then on, from disk too: a time ago, 10m, or ISO 8601."),
+]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help="Only what is earlier.")]
+FromDisk = Annotated[bool, typer.Option("--from-disk", help="Ask no daemon: what is on disk.")]
+
+
+def unicode(option: str, text: str) -> str:
+    """The text of an option. Raises UsageError for bytes that are no UTF-8: no event's names hold such."""
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise UsageError(
+            f"{option}: {visible(text, keep='')} is no UTF-8", hint="type it in a UTF-8 terminal"
+        )
+    return text
 
 
 def filter_of(
@@ -70,6 +89,12 @@ def filter_of(
     from exai_ops.monitor.filters import compiled
     from exai_ops.monitor.wire import Filter
 
+    for option, some in (
+        ("--type", types), ("--direction", directions), ("--function", functions),
+        ("--session", [session]), ("--request", [request]),
+    ):  # fmt: skip
+        for text in some or ():
+            unicode(option, text)
     wanted = Filter(
         types=_names("--type", types),
         directions=_names("--direction", directions),
@@ -126,3 +151,41 @@ def daemon(url: str | None, port: int | None, env_file: Path | None) -> tuple[Se
         raise UsageError("--port: is in --url already", hint="give one of the two")
     settings = load(environment(env_file), overrides={} if port is None else {"ws_port": port})
     return settings, Target.of(settings, url)
+
+
+def wanted(asked: Filter, since: str | None, until: str | None, now: float) -> Wanted:
+    """Events of a stretch of time; the daemon's totals too where all that it has is asked for.
+
+    Raises UsageError for times that are none, or leave nothing between them.
+    """
+    from exai_ops.commands.monitor.source import EVERYTHING, Wanted
+
+    since_s = None if since is None else instant_s(since, "--since", now)
+    until_s = float("inf") if until is None else instant_s(until, "--until", now)
+    if since_s is not None and until_s <= since_s:
+        raise UsageError(
+            "--until: is not after --since", hint="10m is ten minutes ago: --since 20m --until 10m"
+        )
+    whole = asked == EVERYTHING and since is None and until is None
+    return Wanted(filter=asked, since_s=since_s, until_s=until_s, state=whole)
+
+
+def place(url: str | None, port: int | None, env_file: Path | None, *, from_disk: bool = False) -> Place:
+    """Where to look. Raises UsageError."""
+    from exai_ops.commands.monitor.source import Place
+
+    if from_disk and url is not None:
+        raise UsageError("--from-disk: asks no daemon, --url names one", hint="give one of the two")
+    settings, target = daemon(url, port, env_file)
+    return Place(target=target, folder=settings.event_folder, from_disk=from_disk, elsewhere=url is not None)
+
+
+def say_notes(origin: Origin) -> None:
+    """What is missing, on stderr."""
+    for note in origin.notes:
+        sys.stderr.write(f"exai: {visible(note, keep='')}\n")
+
+
+def width() -> int:
+    """Columns of the terminal, or of COLUMNS; 120 where nobody knows."""
+    return max(40, shutil.get_terminal_size((120, 24)).columns)

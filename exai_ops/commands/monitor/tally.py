@@ -32,6 +32,11 @@ class Tally:
         self.gaps = 0
         self.missed = 0
 
+    @property
+    def events(self) -> int:
+        """How many there were."""
+        return self._all.events
+
     def event(self, event: Exported) -> None:
         """An event was shown."""
         self._all.add(event)

@@ -12,4 +12,5 @@ SEM_COMMANDS: Final[Mapping[str, Entry]] = {
     "check": Entry(f"{_HERE}.check", "check", "Say who holds each permit, and which are lost."),
     "watch": Entry(f"{_HERE}.watch", "watch", "Follow a process, and say when a permit is lost."),
     "top": Entry(f"{_HERE}.top", "top", "Show a process's semaphores, live."),
+    "lint": Entry(f"{_HERE}.lint", "lint", "Find, in source, the ways in which permits are lost."),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +12,10 @@ import typer
 from exai_ops.commands.sem.options import processes
 from exai_ops.commands.terminal import visible
 from exai_ops.errors import ExaiError, UsageError
-from exai_ops.findings import Finding, Location, Status, exit_code, parse_fail_on
+from exai_ops.findings import Finding, Status, exit_code, parse_fail_on
 
 if TYPE_CHECKING:
+    from exai_ops.commands.sem.choice import Choice
     from exai_ops.sem.model import Judgement, Scan
 
     Looked = tuple[Scan, list[Judgement]]
@@ -27,7 +29,10 @@ def check(
     format: Annotated[  # noqa: A002
         str, typer.Option(help="text, short, json, github, sarif or junit.")
     ] = "text",
-    fail_on: Annotated[str, typer.Option(help="Least status that fails: info, warning, error.")] = "error",
+    fail_on: Annotated[
+        str, typer.Option(help="Least status that fails: info, warning, error, or none.")
+    ] = "error",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say it by the exit code alone.")] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="All holders and waiters, not five of each.")
     ] = False,
@@ -38,23 +43,36 @@ def check(
             help="Where that leaves a doubt, run code of ours within the process, which pauses it.",
         ),
     ] = False,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="CODE", help="These rules alone: SEM001, or SEM00.")
+    ] = None,
+    skip: Annotated[list[str] | None, typer.Option(metavar="CODE", help="All rules but these.")] = None,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Findings that are known, and not shown.")
+    ] = None,
+    write_baseline: Annotated[
+        bool, typer.Option("--write-baseline", help="Write what is found now to --baseline.")
+    ] = False,
     list_rules: Annotated[bool, typer.Option("--list-rules", help="Print every rule, and end.")] = False,
     explain: Annotated[str | None, typer.Option(metavar="CODE", help="Say what a code means.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of the daemon (EXAI_WS_PORT).")] = None,
     env_file: Annotated[Path | None, typer.Option(help="Dotenv file beneath the environment.")] = None,
 ) -> int:
     """Say who holds each permit of a process, and which are lost: from outside, without a stop."""
+    from exai_ops.commands.sem.choice import choose, shown
     from exai_ops.render import renderer
     from exai_ops.sem import report
-    from exai_ops.sem.rules import findings
+    from exai_ops.sem.rules import ordered
 
+    choice = choose(only or (), skip or (), baseline, write=write_baseline)
     if list_rules or explain is not None:
-        return _tell(explain)
+        return _tell(explain, choice)
     if every and target is not None:
         raise UsageError("--all and a process are both given", hint="give one of them")
     if inject and target is None:
         raise UsageError("--inject is for a process that is named", hint="exai sem check PID --inject")
-    render, least = renderer(format), parse_fail_on(fail_on)
+    render = renderer(format)
+    least = None if fail_on == "none" else parse_fail_on(fail_on)
     extra: list[Finding] = []
     if target is None and not every:
         from exai_ops.commands.sem.daemon import look_at_daemon
@@ -63,15 +81,36 @@ def check(
     else:
         pids = _every() if target is None else processes(target)
         looked = list(_look(pids, extra, lenient=every or len(pids) > 1, inject=inject))
-    found = [one for scan, judgements in looked for one in findings(scan, judgements)] + extra
-    if format == "text":
-        blocks = [report.as_text(scan, said, most=None if verbose else 5) for scan, said in looked]
-        blocks += [f"{one.status:<8}{one.code}  {one.message}\n        hint: {one.hint}\n" for one in extra]
-        typer.echo(visible("\n".join(blocks)), nl=False)
-    elif format == "json":
-        typer.echo(report.as_json(looked, extra), nl=False)
-    else:
-        typer.echo(render(found), nl=False)
+    looked = [ordered(*one) for one in looked]
+    command = " ".join(["exai sem check", *(["--all"] if every else []), *([target] if target else [])])
+    looked, said, extra = shown(choice, looked, extra, command)
+    found = said + extra
+    if choice.writes and choice.base is not None:
+        from exai_ops.commands.env.checking import keep
+
+        keep(choice.base, found)
+        return 0
+    if not quiet:
+        if format == "text":
+            most = None if verbose else 5
+            blocks = [report.as_text(scan, judgements, most=most) for scan, judgements in looked]
+            blocks += [
+                f"{one.status:<8}{one.code}  {one.message}\n        hint: {one.hint}\n" for one in extra
+            ]
+            typer.echo("\n".join(blocks), nl=False)
+        elif format == "json":
+            typer.echo(report.as_json(looked, extra), nl=False)
+        else:
+            typer.echo(
+                render([f for f in found if format != "github" or f.status is not Status.OK]), nl=False
+            )
+    return _code(found, least)
+
+
+def _code(found: Sequence[Finding], least: Status | None) -> int:
+    """The exit code; with no status that fails, 3 for what could not be read, else 0."""
+    if least is None:
+        return 3 if any(one.status is Status.UNKNOWN for one in found) else 0
     return exit_code(found, fail_on=least)
 
 
@@ -81,31 +120,31 @@ def _every() -> list[int]:
     return python_processes()
 
 
-def _tell(code: str | None) -> int:
+def _tell(code: str | None, choice: Choice) -> int:
     import textwrap
 
+    from exai_ops.env.runner import rule_of
     from exai_ops.sem.rules import RULES
 
     if code is None:
-        typer.echo("\n".join(f"{rule.code}  {rule.severity:<8}{rule.title}" for rule in RULES))
+        typer.echo("\n".join(f"{rule.code}  {rule.severity:<8}{rule.title}" for rule in choice.rules))
         return 0
-    for rule in RULES:
-        if rule.code == code.upper():
-            parts = (f"{rule.code} ({rule.severity}): {rule.title}", rule.explanation, f"Hint: {rule.hint}")
-            typer.echo("\n\n".join(textwrap.fill(part, 100) for part in parts))
-            return 0
-    raise UsageError(f"no rule is called {code}", hint="exai sem check --list-rules names them")
+    rule = rule_of(RULES, code)
+    parts = (f"{rule.code} ({rule.severity}): {rule.title}", rule.explanation, f"Hint: {rule.hint}")
+    typer.echo("\n\n".join(textwrap.fill(part, 100) for part in parts))
+    return 0
 
 
 def _look(pids: Sequence[int], extra: list[Finding], *, lenient: bool, inject: bool) -> Iterator[Looked]:
     """Each process, looked at; ``lenient`` makes a finding of one that cannot be, in place of an end."""
     from exai_ops.sem.check import look
     from exai_ops.sem.executable import ProcessGone
-    from exai_ops.sem.passive.whole import WholeScanner
+    from exai_ops.sem.passive.daemon import DaemonScanner
+    from exai_ops.sem.rules import unread
 
     for pid in pids:
         try:
-            with WholeScanner(pid) as scanner:
+            with DaemonScanner(pid) as scanner:
                 looked = look(scanner)
             yield _look_within(pid, *looked) if inject else looked
         except ExaiError as error:
@@ -113,7 +152,7 @@ def _look(pids: Sequence[int], extra: list[Finding], *, lenient: bool, inject: b
                 raise
             if isinstance(error, ProcessGone):
                 continue  # of all that there were when they were listed, it is one no more
-            extra.append(Finding("SEM008", Status.UNKNOWN, error.message, error.hint or "", Location()))
+            extra.append(unread(pid, error.message, error.hint))
 
 
 def _look_within(pid: int, scan: Scan, said: list[Judgement]) -> Looked:
@@ -124,6 +163,8 @@ def _look_within(pid: int, scan: Scan, said: list[Judgement]) -> Looked:
 
     if not is_open(said):
         typer.echo(f"--inject: nothing is in doubt about process {pid}, so no code is run in it", err=True)
-        return scan, said
+        return replace(scan, within=True), said
     with InjectedScanner(pid, say=lambda text: typer.echo(visible(text), err=True), outside=scan) as scanner:
-        return merged(scan, said, *look(scanner))
+        within, says = look(scanner)
+        both, verdicts = merged(scan, said, within, says, whole=scanner.whole)
+    return replace(both, within=True), verdicts

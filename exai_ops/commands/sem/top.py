@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import select
-import shutil
 import sys
-import termios
 import time
-import tty
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from exai_ops.commands.screen import Screen
 from exai_ops.commands.sem.options import one_process, pause_s
 from exai_ops.errors import UsageError
 
@@ -21,8 +16,6 @@ if TYPE_CHECKING:
     from exai_ops.sem.check import Scanner
     from exai_ops.sem.screen import Sort
 
-_ENTER: Final = "\x1b[?1049h\x1b[?25l"
-_LEAVE: Final = "\x1b[?25h\x1b[?1049l"
 _HOME: Final = "\x1b[H"
 _KEYS: Final[dict[str, Sort]] = {"v": "verdict", "w": "waiters", "n": "name", "h": "held"}
 
@@ -40,12 +33,12 @@ def top(
     pid = one_process(target)
     from exai_ops.sem.passive.whole import WholeScanner
 
-    with WholeScanner(pid) as scanner, _terminal():
-        _show(scanner, every_s)
+    with WholeScanner(pid) as scanner, Screen() as terminal:
+        _show(scanner, terminal, every_s)
     return 0
 
 
-def _show(scanner: Scanner, every_s: float) -> None:
+def _show(scanner: Scanner, terminal: Screen, every_s: float) -> None:
     from exai_ops.sem.follow import Follower
     from exai_ops.sem.screen import screen
 
@@ -54,45 +47,18 @@ def _show(scanner: Scanner, every_s: float) -> None:
     paused = False
     scan = scanner.scan()
     follower.see(scan)
+    next_s = time.monotonic() + every_s
     while True:
-        size = shutil.get_terminal_size()
-        text = screen(
-            scan,
-            follower.judgements(scan),
-            sort=sort,
-            paused=paused,
-            width=size.columns,
-            height=size.lines,
-        )
-        sys.stdout.write(_HOME + text)
-        sys.stdout.flush()
-        key = _key(every_s)
-        if key in ("q", "\x03"):
-            return
-        paused = not paused if key == "p" else paused
-        sort = _KEYS.get(key, sort)
-        if not key and not paused:
-            scan = scanner.scan()
-            follower.see(scan)
-
-
-def _key(wait_s: float) -> str:
-    """A key that was pressed within the time, or nothing."""
-    until_s = time.monotonic() + wait_s
-    ready, _, _ = select.select([sys.stdin], [], [], max(0.0, until_s - time.monotonic()))
-    return sys.stdin.read(1) if ready else ""
-
-
-@contextlib.contextmanager
-def _terminal() -> Iterator[None]:
-    """The other screen, keys as they come; put back whatever happens."""
-    number = sys.stdin.fileno()
-    before = termios.tcgetattr(number)
-    sys.stdout.write(_ENTER)
-    try:
-        tty.setcbreak(number)
-        yield
-    finally:
-        termios.tcsetattr(number, termios.TCSADRAIN, before)
-        sys.stdout.write(_LEAVE)
-        sys.stdout.flush()
+        width, height = terminal.size()
+        text = screen(scan, follower.judgements(scan), sort=sort, paused=paused, width=width, height=height)
+        terminal.write(_HOME + text)
+        for key in terminal.wait(next_s - time.monotonic()):
+            if key == "q":
+                return
+            paused = not paused if key == "p" else paused
+            sort = _KEYS.get(key, sort)
+        if time.monotonic() >= next_s:
+            next_s = time.monotonic() + every_s
+            if not paused:
+                scan = scanner.scan()
+                follower.see(scan)

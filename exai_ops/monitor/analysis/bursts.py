@@ -16,7 +16,7 @@ from exai_ops.monitor.analysis.cube import Floats, Ints
 from exai_ops.monitor.analysis.traffic import Window
 
 SCORE: Final = 18.0
-"""Log likelihood ratio from which a window counts: chance alone reaches 15 in one of 3,000,000 windows."""
+"""Log likelihood ratio from which a window counts."""
 MOST: Final = 3
 LONGEST: Final = 3
 """A burst is at most this part of the bins: what lasts longer is how things are."""
@@ -33,7 +33,7 @@ class Burst(NamedTuple):
 
 
 def bursts(counts: Ints, exposure: Floats | Ints, *, least: int, factor: float) -> Iterator[Burst]:
-    """The windows with at least ``least`` and ``factor`` times what is usual, the strongest first; ``MOST``.
+    """The windows with ``least`` and ``factor`` times what is usual, the strongest first, three at most.
 
     ``exposure`` says in each bin how much could happen: seconds, or events.
     """
@@ -67,10 +67,10 @@ def _strongest(counts: Floats, exposure: Floats) -> Burst | None:
         return None
     raw, begin, length = best
     begin, end = _trimmed(counts, begin, begin + length)
-    inside, exposed_to = float(summed[end] - summed[begin]), float(exposed[end] - exposed[begin])
-    rate = float((total - inside + 0.5) / (could - exposed_to + 1.0))
+    here, exposed_here = float(summed[end] - summed[begin]), float(exposed[end] - exposed[begin])
+    rate = float((total - here + 0.5) / (could - exposed_here + 1.0))
     spread = _dispersion(counts, exposure, rate, (begin, end), length)
-    return Burst(Window(begin, end), round(inside), rate * exposed_to, exposed_to, raw / spread)
+    return Burst(Window(begin, end), round(here), rate * exposed_here, exposed_here, raw / spread)
 
 
 def _ratio(within: Floats, usual: Floats) -> Floats:
@@ -88,7 +88,7 @@ def _trimmed(counts: Floats, begin: int, end: int) -> tuple[int, int]:
 def _dispersion(
     counts: Floats, exposure: Floats, usual: float, window: tuple[int, int], length: int
 ) -> float:
-    """How much more than Poisson's the counts outside of the window vary, in blocks as long; at least 1.
+    """How much more than Poisson's the counts vary outside of the window, in blocks as long; at least 1.
 
     The few highest blocks are left aside: they may be bursts themselves.
     """

@@ -8,14 +8,13 @@ whatever the order of the events: each limit, once exceeded by some events, is e
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import Final, NamedTuple, TypeAlias
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from exai_ops.monitor.analysis.lines import EARLIEST, LATEST, MAX_MS, MAX_WEIGHT, Line, More
-from exai_ops.monitor.filters import FAILURES
 from exai_ops.monitor.histogram import RELATIVE_ERROR, SMALLEST
 
 BINS_PER_S: Final = 8
@@ -30,7 +29,7 @@ OTHER: Final = "(other)"
 COARSE: Final = 2
 """Histograms are kept for ``2**COARSE`` bins together."""
 
-COUNT, ERROR, RETRY, MS, PERMIT, QUEUE, LIFE, AFTER = range(8)
+COUNT, ERROR, RETRY, MS, PERMIT, QUEUE, LIFE, THROTTLE = range(8)
 """Kinds of cells: events; those with an error; requests after the first of their completion; and histograms
 of response time, wait for permits, wait in the queue (ms), a connection's life and an advised wait (s).
 """
@@ -52,12 +51,22 @@ Bools: TypeAlias = npt.NDArray[np.bool_]
 SeriesKey: TypeAlias = tuple[str, str, str]
 """Connection type, function, direction."""
 
+STEP_S: Final = 1.0
+"""Time that goes back by less is the order in which threads record."""
+MAX_STEPS: Final = 1_000
+STATUS: Final = -1
+"""Of no cell: what it tells is whether an event is a rate limit."""
+TOO_MANY: Final = 429
+ERROR_DIRECTIONS: Final = ("error", "reject")
 _MERGE_AT: Final = 1 << 15
+_NOTHING: Final = More()
+_KEY: Final = attrgetter("connection_type", "function", "direction")
 
 
 class Example(NamedTuple):
-    """An event that shows what a cell is about."""
+    """An event that shows what a cell is about; ``order`` is its number in what was read."""
 
+    order: int
     timestamp: float
     session: str | None = None
     request: str | None = None
@@ -73,15 +82,12 @@ class Step(NamedTuple):
 
 
 class SeriesIds(dict[SeriesKey, int]):
-    """The number of each series, in the order in which they are first seen.
-
-    Attributes:
-        failing: Those of a direction that is an error in itself.
-    """
+    """The number of each series, in the order in which they are first seen."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.failing: list[int] = []
+        self._failing: Bools = np.zeros(2 * MAX_SERIES, np.bool_)
+        self._limited: Bools = np.zeros(2 * MAX_SERIES, np.bool_)
 
     def __missing__(self, key: SeriesKey) -> int:
         if len(self) >= 2 * MAX_SERIES - 1:
@@ -91,9 +97,19 @@ class SeriesIds(dict[SeriesKey, int]):
         number = self.get(key)
         if number is None:
             number = self[key] = len(self)
-            if key[2] in FAILURES:
-                self.failing.append(number)
+            self._failing[number] = key[2] in ERROR_DIRECTIONS
+            self._limited[number] = key[2] == "rate_limit"
         return number
+
+    def failing(self, series: Ints) -> Bools:
+        """Which of these are failures by their direction."""
+        found: Bools = self._failing[series]
+        return found
+
+    def limited(self, series: Ints) -> Bools:
+        """Which of these are rate limits by their direction."""
+        found: Bools = self._limited[series]
+        return found
 
 
 def bucket_of(values: Floats) -> Ints:
@@ -120,27 +136,25 @@ class Cube:
         self.sampled = 0
         self.first = LATEST
         self.last = 0.0
-        self.ordered = True  # as long as lines come in the order of their source
         self.backwards = 0
         self.steps: list[Step] = []
         self._last_of: dict[int, float] = {}
         self._waiting: list[tuple[Ints, Ints, Ints]] = []
         self._waiting_cells = 0
 
-    def add(self, lines: Sequence[Line], source: int = 0) -> list[int]:
-        """Count a batch in the order of its source; the indexes of those lines that cannot be counted."""
+    def add(self, lines: Sequence[Line], source: int = 0) -> int:
+        """Count a batch, in the order of its source; how many lines hold numbers that cannot be counted."""
         if not lines:
-            return []
-        columns = list(zip(*map(msgspec.structs.astuple, lines), strict=True))
-        batch = _Batch(lines, columns, self.ids)
-        if batch.refused:
+            return 0
+        batch = _Batch(lines, self.ids)
+        if not batch.whole:
             kept = [line for line, good in zip(lines, batch.good.tolist(), strict=True) if good]
             self.add(kept, source)
-            return batch.refused
+            return len(lines) - len(kept)
         self._follow(batch.times, source)
         self._count(batch)
         self.events += len(lines)
-        return []
+        return 0
 
     def _follow(self, times: Floats, source: int) -> None:
         """See where time goes back within a source."""
@@ -160,9 +174,7 @@ class Cube:
         keys, rows = batch.cells(self.shift)
         timed = np.where(np.isnan(batch.ms), 0.0, batch.ms)
         self.total_ms += np.bincount(batch.series, timed * batch.weights, 2 * MAX_SERIES)
-        # The first in time of those that share a key comes first; most sources are in order.
-        sorted_ = bool((batch.times[1:] >= batch.times[:-1]).all())
-        order = np.argsort(keys, kind="stable") if sorted_ else np.lexsort((batch.times[rows], keys))
+        order = np.argsort(keys, kind="stable")
         keys, rows = keys[order], rows[order]
         starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
         found, counts = keys[starts], np.diff(starts, append=len(keys))
@@ -181,13 +193,14 @@ class Cube:
         for index in top[kinds != COUNT].tolist():
             prefix, bucket = int(prefixes[index]), int(found[index]) & _BUCKET
             held = self.examples.get(prefix)
-            line = batch.lines[int(rows[index])]
-            if held is None or (bucket, -line.timestamp) > (held[0], -held[1].timestamp):
-                self.examples[prefix] = (bucket, _example(line))
+            if held is None or bucket > held[0]:
+                row = int(rows[index])
+                self.examples[prefix] = (bucket, _example(batch.lines[row], self.events + row))
 
     def take(self, keys: Ints, counts: Ints, weights: Ints) -> None:
-        """Take cells that were counted elsewhere, at the shift that is set."""
+        """Cells that were counted elsewhere, in this cube's width of bins; a key may come several times."""
         self._waiting.append((keys, counts, weights))
+        self._waiting_cells += len(keys)
 
     def settle(self) -> None:
         """Merge what waits, and make time coarser until all limits hold."""
@@ -218,14 +231,9 @@ class Cube:
         for prefix, held in self.examples.items():
             key = ((prefix >> at >> 1) << at) | (prefix & low)
             other = merged.get(key)
-            if other is None or (held[0], -held[1].timestamp) > (other[0], -other[1].timestamp):
+            if other is None or (held[0], -held[1].order) > (other[0], -other[1].order):
                 merged[key] = held
         self.examples = merged
-
-
-STEP_S: Final = 1.0
-"""Time that goes back by less is the order in which threads record."""
-MAX_STEPS: Final = 1_000
 
 
 def coarser(keys: Ints) -> Ints:
@@ -237,18 +245,16 @@ class _Batch:
     """Lines as columns.
 
     Attributes:
-        refused: Indexes of those that cannot be counted; ``good`` says which can. With any, it has no more.
+        whole: Whether all can be counted; ``good`` says which can.
     """
 
-    def __init__(self, lines: Sequence[Line], columns: Sequence[Sequence[object]], ids: SeriesIds) -> None:
+    def __init__(self, lines: Sequence[Line], ids: SeriesIds) -> None:
         self.lines = lines
-        times, types, directions, functions, sizes, ms, errors, metadata, weights = columns
         count = len(lines)
-        self.times: Floats = np.fromiter(times, np.float64, count)
-        self.ms: Floats = np.fromiter(ms, np.float64, count)  # None is NaN
-        self.sizes: Floats = np.fromiter(sizes, np.float64, count)
-        plain = weights.count(1) == count
-        self.weights: Floats = np.ones(count) if plain else np.fromiter(weights, np.float64, count)
+        self.times: Floats = np.array([line.timestamp for line in lines], np.float64)
+        self.ms = _floats([line.response_time_ms for line in lines])
+        self.sizes: Floats = np.array([line.data_size_bytes for line in lines], np.float64)
+        self.weights: Floats = np.array([line.weight for line in lines], np.float64)
         self.good: Bools = (
             (self.times >= EARLIEST)
             & (self.times < LATEST)
@@ -258,13 +264,13 @@ class _Batch:
             & (self.weights >= 1)
             & (self.weights <= MAX_WEIGHT)
         )
-        self.refused: list[int] = np.flatnonzero(~self.good).tolist()
-        if self.refused:
+        self.whole = bool(self.good.all())
+        if not self.whole:
             return
-        keys = zip(types, functions, directions, strict=True)
-        self.series: Ints = np.fromiter(map(ids.__getitem__, keys), np.int64, count)  # type: ignore[arg-type]
-        self.errors = _errors(errors, self.series, ids.failing)
-        self.more: Sequence[More] = metadata  # type: ignore[assignment]
+        self.series: Ints = np.fromiter(map(ids.__getitem__, map(_KEY, lines)), np.int64, count)
+        failing = [line.error is not None for line in lines]
+        self.failed: Bools = np.array(failing, np.bool_) | ids.failing(self.series)
+        self.limited: Bools = ids.limited(self.series)
 
     def cells(self, shift: int) -> tuple[Ints, Ints]:
         """The keys of all cells that the lines belong to, and the line of each."""
@@ -272,46 +278,54 @@ class _Batch:
         fine = (bins << BIN_AT) | (self.series << SERIES_AT)
         coarse = (bins >> COARSE << BIN_AT) | (self.series << SERIES_AT)
         timed = np.flatnonzero(~np.isnan(self.ms))
-        everything = np.arange(len(self.lines))
         parts = [fine, coarse[timed] | (MS << KIND_AT) | bucket_of(self.ms[timed])]
-        rows = [everything, timed]
-        if len(self.errors):
-            parts.append(fine[self.errors] | (ERROR << KIND_AT))
-            rows.append(self.errors)
+        rows = [np.arange(len(self.lines)), timed]
+        advised: Ints = np.zeros(len(fine), np.int64)
         for kind, found, values in self._measured():
-            buckets = 0 if kind == RETRY else bucket_of(values)
-            cells = (fine if kind == RETRY else coarse)[found]
-            parts.append(cells | (kind << KIND_AT) | buckets)
-            rows.append(found)
+            if kind == THROTTLE:
+                advised[found] = bucket_of(values)
+            elif kind == STATUS:
+                self.limited[found[values == TOO_MANY]] = True
+            else:
+                cells = fine[found] if kind == RETRY else coarse[found] | bucket_of(values)
+                parts.append(cells | (kind << KIND_AT))
+                rows.append(found)
+        if len(limited := np.flatnonzero(self.limited)):
+            parts.append(fine[limited] | (THROTTLE << KIND_AT) | advised[limited])
+            rows.append(limited)
+        if len(failed := np.flatnonzero(self.failed & ~self.limited)):
+            parts.append(fine[failed] | (ERROR << KIND_AT))
+            rows.append(failed)
         return np.concatenate(parts), np.concatenate(rows)
 
     def _measured(self) -> Iterator[tuple[int, Ints, Floats]]:
         """Kind, lines and values of what the metadata measures."""
-        more = self.more
-        for kind, column in (
+        more = [line.metadata or _NOTHING for line in self.lines]
+        columns = (
             (RETRY, [one.attempt for one in more]),
             (PERMIT, [one.permit_wait_ms for one in more]),
             (QUEUE, [one.queue_wait_ms for one in more]),
             (LIFE, [one.duration_s for one in more]),
-            (AFTER, [one.retry_after_s for one in more]),
-        ):
+            (THROTTLE, [one.retry_after_s for one in more]),
+            (STATUS, [one.status for one in more]),
+        )
+        for kind, column in columns:
             if column.count(None) == len(column):
                 continue
-            values: Floats = np.fromiter(column, np.float64, len(column))
+            values = _floats(column)
             wanted = np.flatnonzero(values > 1 if kind == RETRY else (values >= 0) & (values <= MAX_MS))
             if len(wanted):
                 yield kind, wanted, values[wanted]
 
 
-def _errors(errors: Sequence[object], series: Ints, failing: Sequence[int]) -> Ints:
-    """Which lines are errors: with one, or of a direction that is one."""
-    found = np.isin(series, np.array(failing, np.int64)) if failing else np.zeros(len(series), bool)
-    if errors.count(None) != len(errors):
-        found[[index for index, error in enumerate(errors) if error is not None]] = True
-    return np.flatnonzero(found)
+def _floats(column: Sequence[float | None]) -> Floats:
+    """None is NaN."""
+    return np.array(column, np.float64)
 
 
-def _example(line: Line) -> Example:
+def _example(line: Line, order: int) -> Example:
     more = line.metadata
     error = None if line.error is None else line.error[:120]
-    return Example(line.timestamp, more.session, more.request, error)
+    if more is None:
+        return Example(order, line.timestamp, None, None, error)
+    return Example(order, line.timestamp, more.session, more.request, error)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
+
+from exai_ops.monitor.events import Event
 
 EARLIEST: Final = 946_684_800.0
 LATEST: Final = 4_102_444_800.0
@@ -21,7 +23,7 @@ class Unreadable(Exception):
     """It is no event; the message says why, in a few words."""
 
 
-class More(msgspec.Struct, gc=False, frozen=True):
+class More(msgspec.Struct, gc=False):
     """The metadata that is counted or shown as evidence; see ``events.CORRELATION``."""
 
     attempt: int | None = None
@@ -29,11 +31,13 @@ class More(msgspec.Struct, gc=False, frozen=True):
     queue_wait_ms: float | None = None
     duration_s: float | None = None
     retry_after_s: float | None = None
+    status: int | None = None
     session: str | None = None
     request: str | None = None
 
 
-NOTHING: Final = More()
+Counted: TypeAlias = Annotated[int, msgspec.Meta(ge=-(1 << 62), le=1 << 62)]
+"""A number that an array can hold; whether it can be counted is looked at later."""
 
 
 class Line(msgspec.Struct, gc=False):
@@ -43,11 +47,11 @@ class Line(msgspec.Struct, gc=False):
     connection_type: str
     direction: str
     function: str
-    data_size_bytes: int = 0
+    data_size_bytes: Counted = 0
     response_time_ms: float | None = None
     error: str | None = None
-    metadata: More = NOTHING
-    weight: int = 1
+    metadata: More | None = None
+    weight: Counted = 1
 
 
 def leniently(value: Any) -> Line:
@@ -92,15 +96,12 @@ def checked(line: Line) -> Line:
 MAX_MS: Final = 1e12
 
 
-def more_of(value: Any) -> More:
+def more_of(value: Any) -> More | None:
     """The metadata that is counted, from any: what is of another type than it should be is left out."""
     if isinstance(value, str | bytes):
-        try:
-            value = msgspec.json.decode(value)
-        except (msgspec.DecodeError, RecursionError, UnicodeError):
-            return NOTHING
+        value = decoded(value)
     if not isinstance(value, Mapping) or not value:
-        return NOTHING
+        return None
     return More(
         session=_text(value.get("session")),
         request=_text(value.get("request")),
@@ -109,6 +110,7 @@ def more_of(value: Any) -> More:
         queue_wait_ms=_number(value.get("queue_wait_ms")),
         duration_s=_number(value.get("duration_s")),
         retry_after_s=_number(value.get("retry_after_s")),
+        status=_whole(value.get("status")),
     )
 
 
@@ -144,3 +146,47 @@ def _number(value: Any) -> float | None:
 def _whole(value: Any) -> int | None:
     number = _number(value)
     return None if number is None else int(number)
+
+
+def line_of(event: Event) -> Line:
+    """The line of an event that was read whole."""
+    line = Line(
+        event.timestamp,
+        event.connection_type,
+        event.direction,
+        event.function_name,
+        event.data_size_bytes,
+        event.response_time_ms,
+        event.error,
+        more_of(event.metadata),
+        event.weight,
+    )
+    return checked(line)
+
+
+def event_of(value: Any) -> Event:
+    """The whole event of what was decoded, for filters. Raises Unreadable."""
+    line = leniently(value)
+    metadata = value.get("metadata")
+    if isinstance(metadata, str | bytes):
+        metadata = decoded(metadata)
+    return Event(
+        line.timestamp,
+        line.connection_type,
+        line.direction,
+        str(value.get("script") or value.get("script_name") or ""),
+        line.function,
+        line.data_size_bytes,
+        line.response_time_ms,
+        line.error,
+        metadata if isinstance(metadata, Mapping) else None,
+        line.weight,
+    )
+
+
+def decoded(text: str | bytes) -> Any:
+    """What JSON holds; None for what is none."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return None

@@ -7,7 +7,6 @@ over time nor the load explains it nearly as well.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -40,8 +39,8 @@ class Windows(NamedTuple):
     @property
     def rates(self) -> Floats:
         """Events per bin."""
-        rates: Floats = self.counts / np.maximum(1, self.ends - self.begins)
-        return rates
+        found: Floats = self.counts / np.maximum(1, self.ends - self.begins)
+        return found
 
 
 class Shift(NamedTuple):
@@ -55,7 +54,7 @@ class Shift(NamedTuple):
 
 
 def windows(cells: Cells, percent: float, least: int) -> Windows:
-    """The cells in windows of at least ``least`` events; what is left over joins the last of them."""
+    """The cells in windows of ``least`` events, at most ``MOST_WINDOWS``; the rest joins the last."""
     order = np.argsort(cells.bins, kind="stable")
     bins, buckets, counts = cells.bins[order], cells.buckets[order], cells.counts[order]
     total = int(counts.sum())
@@ -71,7 +70,7 @@ def windows(cells: Cells, percent: float, least: int) -> Windows:
     if held and len(cuts) > 1:
         cuts.pop()
     found = []
-    for begin, end in pairwise([*cuts, len(bins)]):
+    for begin, end in zip(cuts, [*cuts[1:], len(bins)][: len(cuts)], strict=True):
         level = Spread.of(buckets[begin:end], counts[begin:end]).percentile(percent) or 0.0
         found.append((int(bins[begin]), level, int(counts[begin:end].sum())))
     begins = np.array([one[0] for one in found], np.int64)
@@ -89,7 +88,14 @@ def shift(cells: Cells, percent: float = 50.0, least: int = 20) -> Shift | None:
     seen = windows(cells, percent, least)
     if len(seen.levels) < LEAST_WINDOWS:
         return None
-    begin, end = _stretch(seen.levels)
+    by_rank, by_level = _stretch(_ranks(seen.levels)), _stretch(seen.levels)
+    found = _slower(cells, seen, by_rank, percent)
+    # Ranks mind no outlier, and may take in a neighbour that is the highest of the low ones.
+    return found if found is not None or by_level == by_rank else _slower(cells, seen, by_level, percent)
+
+
+def _slower(cells: Cells, seen: Windows, stretch: tuple[int, int], percent: float) -> Shift | None:
+    begin, end = stretch
     inside = np.zeros(len(seen.levels), bool)
     inside[begin:end] = True
     if np.median(seen.levels[inside]) < np.median(seen.levels[~inside]):
@@ -114,12 +120,16 @@ def _judged(cells: Cells, seen: Windows, inside: Bools, window: Window, percent:
     return Shift(window, before, after, int(cells.counts[here].sum()), float(z))
 
 
-def _stretch(levels: Floats) -> tuple[int, int]:
-    """The stretch whose mean rank is furthest from that of the rest."""
-    count = len(levels)
-    ranks = np.empty(count)
-    ranks[np.argsort(levels, kind="stable")] = np.arange(count)
-    summed = np.concatenate(([0.0], np.cumsum(ranks - ranks.mean())))
+def _ranks(levels: Floats) -> Floats:
+    ranks = np.empty(len(levels))
+    ranks[np.argsort(levels, kind="stable")] = np.arange(len(levels))
+    return ranks
+
+
+def _stretch(values: Floats) -> tuple[int, int]:
+    """The stretch whose mean is furthest from that of the rest."""
+    count = len(values)
+    summed = np.concatenate(([0.0], np.cumsum(values - values.mean())))
     begin, end = np.triu_indices(count + 1, SIDE)
     size = end - begin
     fits = size <= count - SIDE
@@ -130,7 +140,7 @@ def _stretch(levels: Floats) -> tuple[int, int]:
 
 
 def _scatter(seen: Windows, inside: Bools, usual: Spread, percent: float) -> float:
-    """How far a window's level lies from its side's: as seen, and at least as few events let it."""
+    """How far a window's level is from its side's: as seen, and at least as its number of events gives."""
     sides = np.where(inside, np.median(seen.levels[inside]), np.median(seen.levels[~inside]))
     as_seen = 1.4826 * float(np.median(np.abs(seen.levels - sides)))
     low, high = usual.percentile(25) or 0.0, usual.percentile(75) or 0.0

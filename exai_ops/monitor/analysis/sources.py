@@ -1,197 +1,453 @@
-"""Recordings as batches of lines, whatever their form: NDJSON, an export, CSV, SQLite, compressed or not."""
+"""Recordings as batches of lines: NDJSON, exports, CSV and SQLite files, compressed ones too; one pass each.
+
+What a file is, its first bytes say, never its name. What cannot be read of it is counted, with the first
+place and the reason.
+"""
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import csv
-import itertools
-import os
+import io
+import json
+import re
 import sqlite3
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final, TypeAlias
 
-from exai_ops.errors import CouldNotLook
-from exai_ops.monitor.analysis.decoding import Batch, Decoding, Source, Wanted
-from exai_ops.monitor.analysis.documents import DOCUMENT, Cut, objects
-from exai_ops.monitor.analysis.opening import BOM, DAMAGED, SQLITE, Head
+import msgspec
 
-MAX_LINE_BYTES: Final = 16 * 1024 * 1024
-ROWS: Final = 4096
-NEEDED: Final = ("timestamp", "connection_type")
-COLUMNS: Final = (
-    "timestamp", "connection_type", "direction", "script", "function", "data_size_bytes", "response_time_ms",
-    "error", "metadata", "weight",
-)  # fmt: skip
+from exai_ops.monitor.analysis.lines import Line, Unreadable, event_of, leniently, line_of
+from exai_ops.monitor.events import Event
+from exai_ops.monitor.kept import COLUMNS
 
-Progress: TypeAlias = Callable[[int], None]
-"""Told how many bytes of a file have been read."""
+CHUNK_BYTES: Final = 1 << 18
+LONGEST_LINE: Final = 16 << 20
+BATCH: Final = 4096
+_ZSTD_BYTES: Final = 1024
+_SQLITE: Final = b"SQLite format 3\x00"
+_EXPORT: Final = re.compile(r'"recent_events"\s*:\s*\[')
+
+Test: TypeAlias = Callable[[Event], bool]
+"""Whether an event is wanted."""
+
+_decode: Final = msgspec.json.Decoder(Line)
 
 
-def open_source(path: Path) -> IO[bytes]:
-    """The file's bytes. Raises CouldNotLook."""
-    try:
-        if path.is_dir():
-            raise CouldNotLook(f"{path}: is a folder without kept events", hint="name files of events")
-        return path.open("rb")
-    except OSError as error:
-        raise CouldNotLook(f"{path}: {(error.strerror or 'cannot be read').lower()}") from error
+class Skipped:
+    """What could not be read.
+
+    Attributes:
+        count: Lines, or events of an export.
+        first: ``(place, why)`` of the first: a file and a line from 1, or None.
+        broken: Files that end before their end, or cannot be read at all: ``(name, why)``.
+        dropped, gaps: What a tail was told it missed: events, and times that it was told so.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: tuple[str, int | None, str] | None = None
+        self.broken: list[tuple[str, str]] = []
+        self.dropped = 0
+        self.gaps = 0
+
+    def line(self, name: str, number: int | None, why: str) -> None:
+        """Count one."""
+        self.count += 1
+        if self.first is None:
+            self.first = (name, number, why)
+
+    def note(self, value: Any) -> bool:
+        """Whether it is what a tail says between events; counted then."""
+        if not isinstance(value, dict) or not isinstance(value.get("op"), str) or "timestamp" in value:
+            return False
+        missed = value.get("count") if value["op"] == "dropped" else value.get("missed")
+        if value["op"] in ("dropped", "gap"):
+            self.gaps += 1
+            self.dropped += missed if isinstance(missed, int) and missed > 0 else 0
+        return True
+
+
+class Progress:
+    """How far it is: bytes read of a file as it is on disk."""
+
+    def __init__(self, told: Callable[[int], None] | None = None) -> None:
+        self._told = told
+
+    def read(self, count: int) -> None:
+        """So many more."""
+        if self._told is not None:
+            self._told(count)
 
 
 def batches(
-    raw: IO[bytes], source: Source, wanted: Wanted, progress: Progress | None = None
-) -> Iterator[tuple[Decoding, Batch]]:
-    """What a stream holds, in its order; ``source`` is told its form and what could not be read."""
-    decoding = Decoding(source, wanted)
+    path: Path | None, stdin: IO[bytes], skipped: Skipped, wanted: Test | None, progress: Progress
+) -> Iterator[list[Line]]:
+    """The lines of a file, None for ``stdin``, a few thousand at a time.
+
+    Raises OSError where the file cannot be opened. What breaks off is told to ``skipped``.
+    """
+    name = "stdin" if path is None else str(path)
     try:
-        head = Head(raw)
-        first = head.peek()
-        source.form = _form(first)
-        found = _READERS[source.form](_told(head, progress), source, decoding, first)
-        source.form += f".{head.compression}" if head.compression else ""
-        for batch in found:
-            yield decoding, batch
-    except DAMAGED as error:
-        why = getattr(error, "strerror", None) or str(error) or "cannot be read"
-        source.form = source.form or "damaged"
-        source.skip(f"after line {decoding.number}", why.lower())
-
-
-def _form(first: bytes) -> str:
-    if first.startswith(SQLITE):
-        return "sqlite"
-    first = first.removeprefix(BOM).lstrip()
-    if DOCUMENT.match(first):
-        return "json"
-    header = first.partition(b"\n")[0]
-    if not first.startswith(b"{") and all(name.encode() in header for name in NEEDED):
-        return "csv"
-    return "ndjson"
-
-
-def _told(head: Head, progress: Progress | None) -> Iterator[bytes]:
-    for number, chunk in enumerate(head.chunks()):
-        yield chunk.removeprefix(BOM) if number == 0 else chunk
-        if progress is not None:
-            progress(_position(head.raw))
-
-
-def _position(raw: IO[bytes]) -> int:
-    try:
-        return raw.tell()
-    except OSError:  # a pipe
-        return 0
-
-
-def _ndjson(chunks: Iterable[bytes], source: Source, decoding: Decoding, _first: bytes) -> Iterator[Batch]:
-    rest, too_long = b"", False
-    for chunk in chunks:
-        end = chunk.rfind(b"\n") + 1
-        if end and too_long:
-            begin = chunk.find(b"\n") + 1
-            chunk, end, too_long = chunk[begin:], end - begin, False  # noqa: PLW2901
-        if end:
-            whole, rest = rest + chunk[:end], chunk[end:]
-            yield decoding.lines(whole)
-        elif not too_long:
-            rest += chunk
-        if len(rest) > MAX_LINE_BYTES:
-            decoding.number += 1
-            source.skip(f"line {decoding.number}", "longer than 16 MiB")
-            rest, too_long = b"", True
-    if rest.strip():
-        yield decoding.lines(rest)
-
-
-def _json(chunks: Iterable[bytes], source: Source, decoding: Decoding, _first: bytes) -> Iterator[Batch]:
-    try:
-        for found in objects(chunks):
-            yield decoding.raw(found, "event")
-    except Cut as error:
-        source.skip(f"after event {decoding.number}", str(error))
-
-
-def _csv(chunks: Iterable[bytes], source: Source, decoding: Decoding, _first: bytes) -> Iterator[Batch]:
-    rows = csv.DictReader(_text_lines(chunks), restkey="(more)")
-    while True:
-        try:
-            some = list(itertools.islice(rows, ROWS))
-        except csv.Error as error:
-            source.skip(f"row {decoding.number + 1}", str(error))
-            continue
-        if not some:
+        if path is None:
+            yield from _of_stream(stdin, name, skipped, wanted, progress)
             return
-        yield decoding.values(some, "row")
+        with path.open("rb") as file:
+            if file.read(len(_SQLITE)) == _SQLITE:
+                yield from _of_rows(path, skipped, wanted)
+                return
+            file.seek(0)
+            yield from _of_stream(file, name, skipped, wanted, progress)
+    except _Broken as broken:
+        skipped.broken.append((name, str(broken)))
+
+
+class _Broken(Exception):
+    """A file cannot be read further."""
+
+
+class _Told(io.RawIOBase):
+    """A stream whose bytes are told as they are read."""
+
+    def __init__(self, raw: IO[bytes], progress: Progress) -> None:
+        super().__init__()
+        self._raw, self._progress = raw, progress
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._raw.read(len(buffer))
+        buffer[: len(data)] = data
+        self._progress.read(len(data))
+        return len(data)
+
+
+def _of_stream(
+    raw: IO[bytes], name: str, skipped: Skipped, wanted: Test | None, progress: Progress
+) -> Iterator[list[Line]]:
+    stream = io.BufferedReader(_Told(raw, progress), CHUNK_BYTES)
+    zstd = stream.peek(4)[:4] == b"\x28\xb5\x2f\xfd"
+    chunks = _joined(_of_zstd(stream) if zstd else _chunks(_decompressed(stream)))
+    first = next(chunks, b"")
+    whole = _chain(first, chunks)
+    match _kind(first):
+        case "ndjson":
+            yield from _of_lines(whole, name, skipped, wanted)
+        case "json":
+            yield from _of_document(whole, name, skipped, wanted)
+        case "csv":
+            yield from _of_table(whole, name, skipped, wanted)
+        case "empty":
+            return
+        case why:
+            raise _Broken(why)
+
+
+def _chain(first: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Pieces as chunks, for a batch has its price; what came before a file breaks off is not lost."""
+    held: list[bytes] = []
+    size = 0
+    try:
+        for piece in pieces:
+            held.append(piece)
+            size += len(piece)
+            if size >= CHUNK_BYTES // 2:
+                yield b"".join(held)
+                held, size = [], 0
+    except _Broken:
+        if size:
+            yield b"".join(held)
+        raise
+    if size:
+        yield b"".join(held)
+
+
+def _decompressed(stream: io.BufferedReader[Any]) -> Any:
+    import bz2
+    import gzip
+    import lzma
+
+    head = stream.peek(6)[:6]
+    if head.startswith(b"\x1f\x8b"):
+        return gzip.GzipFile(fileobj=stream)
+    if head.startswith(b"BZh"):
+        return bz2.BZ2File(stream)
+    if head.startswith(b"\xfd7zXZ\x00"):
+        return lzma.LZMAFile(stream)
+    return stream
+
+
+def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
+    """Its bytes; raises _Broken where a compressed file is damaged."""
+    import lzma
+    import zlib
+
+    read = getattr(stream, "read1", stream.read)
+    try:
+        while data := read(CHUNK_BYTES):
+            yield data
+    except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+        raise _Broken(f"it breaks off: {str(error)[:100]}") from error
+
+
+def _of_zstd(stream: IO[bytes]) -> Iterator[bytes]:
+    """Frames one after another; a little at a time, for a block of 4 bytes may be 128 KiB."""
+    import zstandard
+
+    whole = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+    frame = None
+    try:
+        while data := stream.read(_ZSTD_BYTES):
+            while data:
+                frame = frame or whole.decompressobj()
+                yield frame.decompress(data)
+                data = frame.unused_data
+                frame = None if frame.eof else frame
+    except (OSError, zstandard.ZstdError) as error:
+        raise _Broken(f"it breaks off: {str(error)[:100]}") from error
+    if frame is not None:
+        raise _Broken("it breaks off within a zstd frame")
+
+
+def _kind(first: bytes) -> str:  # noqa: PLR0911 - a form each
+    """``ndjson``, ``json``, ``csv`` or ``empty``; else why it is none of them."""
+    first = first.removeprefix(codecs.BOM_UTF8)
+    text = first.lstrip()
+    if not text:
+        return "empty"
+    if text.startswith(_SQLITE):
+        return "it is a compressed SQLite file: decompress it first"
+    line, newline, _ = text.partition(b"\n")
+    if text[:1] == b"[":
+        return "json"
+    if text[:1] == b"{":
+        if b'"recent_events"' in line or (b'"summary"' in line and b'"timestamp"' not in line[:40]):
+            return "json"
+        whole = line.rstrip().endswith(b"}") or not newline
+        return "ndjson" if whole else "json"
+    names = {name.strip().strip(b'"') for name in line.split(b",")}
+    if {b"timestamp", b"connection_type"} <= names:
+        return "csv"
+    return "ndjson"  # and each of its lines will be skipped, with the reason
+
+
+# --- NDJSON ---------------------------------------------------------------------------------
+
+
+def _of_lines(
+    chunks: Iterable[bytes], name: str, skipped: Skipped, wanted: Test | None
+) -> Iterator[list[Line]]:
+    number = 1
+    for block in _blocks(chunks, name, skipped):
+        if wanted is None:
+            try:
+                lines = _decode.decode_lines(block)
+            except (msgspec.DecodeError, RecursionError, UnicodeError):
+                lines = _one_by_one(block, number, name, skipped)
+        else:
+            lines = _fitting(block, number, name, skipped, wanted)
+        number += block.count(b"\n")
+        yield lines
+
+
+def _blocks(chunks: Iterable[bytes], name: str, skipped: Skipped) -> Iterator[bytes]:
+    """Whole lines, many at a time; a line that is longer than any event is skipped."""
+    rest = b""
+    first = True
+    for chunk in chunks:
+        data = rest + chunk
+        if first:
+            data, first = data.removeprefix(codecs.BOM_UTF8), False
+        end = data.rfind(b"\n") + 1
+        rest = data[end:]
+        if end:
+            yield data[:end]
+        if len(rest) > LONGEST_LINE:
+            skipped.line(name, None, "a line is longer than 16 MB")
+            rest = b'{"op":"too long","rest":"'
+    if rest:
+        yield rest
+
+
+def _one_by_one(block: bytes, number: int, name: str, skipped: Skipped) -> list[Line]:
+    lines = []
+    for at, raw in enumerate(block.split(b"\n"), number):
+        if not raw.strip():
+            continue
+        try:
+            lines.append(_decode.decode(raw))
+        except (msgspec.DecodeError, RecursionError, UnicodeError):
+            _leniently(raw, at, name, skipped, lines, leniently)
+    return lines
+
+
+def _fitting(block: bytes, number: int, name: str, skipped: Skipped, wanted: Test) -> list[Line]:
+    events: list[Event] = []
+    for at, raw in enumerate(block.split(b"\n"), number):
+        if raw.strip():
+            _leniently(raw, at, name, skipped, events, event_of)
+    return [line_of(event) for event in events if wanted(event)]
+
+
+def _leniently(  # noqa: PLR0917
+    raw: bytes, at: int, name: str, skipped: Skipped, found: list[Any], made: Callable[[Any], Any]
+) -> None:
+    try:
+        value = msgspec.json.decode(raw)
+        if not skipped.note(value):
+            found.append(made(value))
+    except Unreadable as error:
+        skipped.line(name, at, str(error))
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        skipped.line(name, at, "no JSON")
+
+
+# --- exports --------------------------------------------------------------------------------
+
+
+def _of_document(
+    chunks: Iterable[bytes], name: str, skipped: Skipped, wanted: Test | None
+) -> Iterator[list[Line]]:
+    """The events of ``{"recent_events": [...]}`` or of an array, each decoded as soon as it is there."""
+    found: list[Line] = []
+    for value in _values(chunks):
+        try:
+            if not skipped.note(value):
+                _take(value, found, wanted)
+        except Unreadable as error:
+            skipped.line(name, None, str(error))
+        if len(found) >= BATCH:
+            yield found
+            found = []
+    yield found
+
+
+def _take(value: Any, found: list[Line], wanted: Test | None) -> None:
+    if wanted is None:
+        found.append(leniently(value))
+    elif wanted(event := event_of(value)):
+        found.append(line_of(event))
+
+
+def _values(chunks: Iterable[bytes]) -> Iterator[Any]:
+    """The values of the array, one after another. Raises _Broken where it is none, or ends too early."""
+    decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
+    scan = json.JSONDecoder().raw_decode
+    text, at, inside = "", 0, False
+    for chunk in chunks:
+        text, at = text[at:] + decoder.decode(chunk), 0
+        if not inside:
+            if text.lstrip()[:1] == "[":
+                at, inside = text.index("[") + 1, True
+            elif match := _EXPORT.search(text):
+                at, inside = match.end(), True
+            elif len(text) > LONGEST_LINE:
+                break
+            else:
+                continue
+        while (at := _past(text, at)) < len(text):
+            if text[at] == "]":
+                return
+            try:
+                value, end = scan(text, at)
+            except RecursionError:
+                raise _Broken("it is nested too deeply") from None
+            except ValueError:
+                if len(text) - at > LONGEST_LINE:
+                    raise _Broken("what is in recent_events is no JSON") from None
+                break  # the rest of it is in the next chunk
+            yield value
+            at = end
+    if not inside:
+        raise _Broken('it is JSON without "recent_events"')
+    raise _Broken("it breaks off within recent_events")
+
+
+_BETWEEN: Final = re.compile(r"[\s,]*")
+
+
+def _past(text: str, at: int) -> int:
+    match = _BETWEEN.match(text, at)
+    return at if match is None else match.end()
+
+
+# --- CSV and SQLite -------------------------------------------------------------------------
+
+
+def _of_table(
+    chunks: Iterable[bytes], name: str, skipped: Skipped, wanted: Test | None
+) -> Iterator[list[Line]]:
+    rows = csv.DictReader(_text_lines(chunks))
+    found: list[Line] = []
+    try:
+        for row in rows:
+            try:
+                _take(row, found, wanted)
+            except Unreadable as error:
+                skipped.line(name, rows.line_num, str(error))
+            if len(found) >= BATCH:
+                yield found
+                found = []
+    except csv.Error as error:
+        yield found
+        raise _Broken(f"line {rows.line_num + 1}: {error}") from error
+    yield found
 
 
 def _text_lines(chunks: Iterable[bytes]) -> Iterator[str]:
-    rest = b""
+    decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
+    rest = ""
     for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            yield line.decode(errors="replace").replace("\0", "\ufffd") + "\n"
-        rest = rest if len(rest) < MAX_LINE_BYTES else b""
+        *lines, rest = (rest + decoder.decode(chunk)).split("\n")
+        yield from (line + "\n" for line in lines)
     if rest:
-        yield rest.decode(errors="replace").replace("\0", "\ufffd")
+        yield rest
 
 
-def _sqlite(chunks: Iterable[bytes], source: Source, decoding: Decoding, _first: bytes) -> Iterator[Batch]:
-    """Of a database that comes as bytes: compressed, or by stdin."""
-    with tempfile.NamedTemporaryFile(prefix="exai-analyze-", suffix=".sqlite3") as whole:
-        for chunk in chunks:
-            whole.write(chunk)
-        whole.flush()
-        yield from database(Path(whole.name), source, decoding)
-
-
-def database(path: Path, source: Source, decoding: Decoding) -> Iterator[Batch]:
-    """The rows of the table ``events``, in the order in which they were written."""
+def _of_rows(path: Path, skipped: Skipped, wanted: Test | None) -> Iterator[list[Line]]:
+    """The table ``events`` of a SQLite file: kept events, or an export."""
     try:
-        address = f"{path.absolute().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(address, uri=True, timeout=5)) as connection:
-            connection.row_factory = sqlite3.Row
-            names = [row[1] for row in connection.execute("PRAGMA table_info(events)")]
-            if not set(NEEDED) <= set(names):
-                source.skip("table events", "is not there, or has no timestamp and connection_type")
-                return
-            wanted = ", ".join(name for name in COLUMNS if name in names)
-            cursor = connection.execute(f"SELECT {wanted} FROM events ORDER BY rowid")  # noqa: S608 - known names
-            while rows := cursor.fetchmany(ROWS):
-                yield decoding.values(map(_mapping, rows), "row")
+        uri = f"{path.absolute().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=5)) as connection:
+            cursor = connection.execute(
+                f"SELECT {', '.join(COLUMNS)} FROM events ORDER BY rowid"  # noqa: S608
+            )
+            while rows := cursor.fetchmany(BATCH):
+                yield _rows(rows, str(path), skipped, wanted)
     except sqlite3.Error as error:
-        source.skip(f"after row {decoding.number}", str(error))
+        raise _Broken(f"as SQLite: {error}") from error
 
 
-def _mapping(row: Any) -> Mapping[str, Any]:
-    return dict(zip(row.keys(), row, strict=True))
+def _rows(rows: Iterable[tuple[Any, ...]], name: str, skipped: Skipped, wanted: Test | None) -> list[Line]:
+    found: list[Line] = []
+    for row in rows:
+        try:
+            _take(dict(zip(COLUMNS, row, strict=True)), found, wanted)
+        except Unreadable as error:
+            skipped.line(name, None, str(error))
+    return found
 
 
-def database_batches(path: Path, source: Source, wanted: Wanted) -> Iterator[tuple[Decoding, Batch]]:
-    """As ``batches``, of a database that is a file: read in place."""
-    source.form = "sqlite"
-    decoding = Decoding(source, wanted)
-    for batch in database(path, source, decoding):
-        yield decoding, batch
-
-
-def is_database(path: Path) -> bool:
-    """Whether a file is a SQLite database. Raises CouldNotLook."""
-    with open_source(path) as stream:
-        return stream.read(len(SQLITE)) == SQLITE
-
-
-def size_of(path: Path) -> int:
-    """Bytes, 0 where that cannot be told."""
-    try:
-        return os.stat(path).st_size  # noqa: PTH116
-    except OSError:
-        return 0
-
-
-_READERS: Final[Mapping[str, Callable[[Iterable[bytes], Source, Decoding, bytes], Iterator[Batch]]]] = {
-    "ndjson": _ndjson,
-    "json": _json,
-    "csv": _csv,
-    "sqlite": _sqlite,
-}
+def of_events(
+    events: Iterable[Event], name: str, skipped: Skipped, wanted: Test | None
+) -> Iterator[list[Line]]:
+    """Lines of events that are at hand."""
+    found: list[Line] = []
+    for event in events:
+        if wanted is None or wanted(event):
+            try:
+                found.append(line_of(event))
+            except Unreadable as error:
+                skipped.line(name, None, str(error))
+        if len(found) >= BATCH:
+            yield found
+            found = []
+    yield found

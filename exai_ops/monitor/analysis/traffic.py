@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from exai_ops.monitor.analysis.cube import (
-    AFTER,
     BIN_AT,
     BINS_PER_S,
     COARSE,
@@ -29,7 +28,7 @@ from exai_ops.monitor.analysis.cube import (
     SeriesKey,
 )
 
-HISTOGRAMS: Final = (MS, PERMIT, QUEUE, LIFE, AFTER)
+HISTOGRAMS: Final = (MS, PERMIT, QUEUE, LIFE)
 
 
 class Window(NamedTuple):
@@ -57,7 +56,7 @@ class Traffic:
         series: Type, function, direction of each series, by its number.
         events: As they were read; ``weight`` is how many these stand for.
         first, last: Of all timestamps.
-        ordered: Whether it is known where time went back; ``backwards`` how often it did, by any amount.
+        backwards: How often time went back, by any amount.
     """
 
     def __init__(self, cube: Cube) -> None:
@@ -66,7 +65,7 @@ class Traffic:
         self.series: list[SeriesKey] = list(cube.ids)
         self.events, self.sampled = cube.events, cube.sampled
         self.first, self.last = cube.first, cube.last
-        self.ordered, self.backwards, self.steps = cube.ordered, cube.backwards, list(cube.steps)
+        self.backwards, self.steps = cube.backwards, list(cube.steps)
         count = len(self.series)
         self.bytes: Floats = cube.bytes[:count]
         self.total_ms: Floats = cube.total_ms[:count]
@@ -102,25 +101,9 @@ class Traffic:
         """Connection types, sorted."""
         return sorted({key[0] for key in self.series})
 
-    def numbers(
-        self,
-        type_: str | None = None,
-        function: str | None = None,
-        *,
-        only: Collection[str] = (),
-        but: Collection[str] = (),
-        without: str | None = None,
-    ) -> list[int]:
-        """The series of a type, of a function, of some directions; ``without`` names a function."""
-        return [
-            number
-            for number, (name, what, direction) in enumerate(self.series)
-            if type_ in (None, name)
-            and function in (None, what)
-            and what != without
-            and (not only or direction in only)
-            and direction not in but
-        ]
+    def numbers(self, fits: Callable[[str, str, str], bool]) -> list[int]:
+        """The series whose type, function and direction fit."""
+        return [number for number, key in enumerate(self.series) if fits(*key)]
 
     def over_time(self, kind: int, series: Sequence[int]) -> Ints:
         """How many in each bin, weights left aside."""
@@ -145,9 +128,9 @@ class Traffic:
         return Spread.of(cells.buckets[within], cells.weights[within])
 
     def example(self, kind: int, series: Iterable[int], window: Window | None = None) -> Example | None:
-        """Of events of this kind in a window: one from the highest bucket, the first in time."""
+        """Of events of this kind in a window: one from the highest bucket, the first that was read."""
         shift = COARSE if kind in HISTOGRAMS else 0
-        best: tuple[int, float] | None = None
+        best: tuple[int, int] | None = None
         found = None
         wanted = set(series)
         for prefix, (bucket, example) in self._examples.items():
@@ -157,7 +140,7 @@ class Traffic:
             at = ((prefix >> (BIN_AT - SERIES_AT)) << shift) - self._origin
             if window is not None and not window.begin - (1 << shift) < at < window.end:
                 continue
-            rank = (bucket, -example.timestamp)
+            rank = (bucket, -example.order)
             if best is None or rank > best:
                 best, found = rank, example
         return found

@@ -18,7 +18,7 @@ import os
 import platform
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -89,10 +89,15 @@ class Call:
         return False
 
     def wait(self, until: float, is_gone: Callable[[], None]) -> int:
-        """What came of it: 1 it ran, 2 it will, 3 no room for it, 0 for not known in time."""
+        """Its ``result``, when that comes in time."""
         while not self._word(_DONE) and time.monotonic() < until:
             is_gone()
             time.sleep(0.001)
+        return self.result
+
+    @property
+    def result(self) -> int:
+        """1 it ran, 2 it will, 3 no room for it, 0 for not yet known."""
         return self._word(_RESULT) if self._word(_DONE) else 0
 
     def _word(self, offset: int) -> int:
@@ -118,12 +123,25 @@ def give(process: Process, line: str) -> Call:
         region = _region(held, instruction)
         waits = held.in_syscall in _WAITS and _signed_rax(held) < 0
         held.poke(region, _CODE)
-        held.poke(region + 2 * _PAGE, text)
+        held.write(region + 2 * _PAGE, text)
         _go_on(held)
         data = struct.pack("<QQQ6Q", held.registers["rip"], 0, waits, *addresses)
-        held.poke(region + _PAGE, data)
+        held.write(region + _PAGE, data)
         held.registers |= {"rip": region, "orig_rax": (1 << 64) - 1}
     return Call(process, region, instruction, time.perf_counter() - begun, waits)
+
+
+def left_by_others(process: Process) -> Iterator[tuple[Call, str, bool]]:
+    """(call, its line, whether it has run for sure) of each call whose memory is still there."""
+    maps = read_maps(process.pid)
+    for one in maps:
+        if one.file or one.size != _PAGE or one.rights != "r-xp":
+            continue
+        if _peek(process.pid, one.start, len(_CODE)) != _CODE:
+            continue
+        call = Call(process, one.start, _syscall_instruction(process.pid, maps))
+        line = _peek(process.pid, one.start + 2 * _PAGE, _PAGE).partition(b"\0")[0]
+        yield call, line.decode("utf-8", "replace"), call.result == _AT_ONCE
 
 
 def _go_on(held: Held) -> None:

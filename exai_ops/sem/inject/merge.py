@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from exai_ops.sem.model import Judgement, Scan, Semaphore, Verdict
 
+Looked: TypeAlias = tuple[Semaphore, Judgement]
 OPEN: Final = frozenset({Verdict.SUSPECT, Verdict.UNKNOWN})
 
 
@@ -26,16 +27,23 @@ def informed(scan: Scan, outside: Scan) -> Scan:
 
 
 def merged(
-    outside: Scan, said: Sequence[Judgement], within: Scan, says: Sequence[Judgement]
+    outside: Scan,
+    said: Sequence[Judgement],
+    within: Scan,
+    says: Sequence[Judgement],
+    *,
+    whole: bool = True,
 ) -> tuple[Scan, list[Judgement]]:
-    """The scan from outside, where it left a verdict open with that from within, unless that is no better."""
-    better = {
+    """The scan from outside, where it left a verdict open with that from within, unless that is no better.
+
+    ``whole`` tells whether the look from within saw every object.
+    """
+    inner = {
         (one.address, one.kind): (one, judgement)
         for one, judgement in zip(within.semaphores, says, strict=True)
-        if judgement.verdict is not Verdict.UNKNOWN
     }
     pairs = [
-        better.get((one.address, one.kind), (one, judgement))
+        _better((one, judgement), inner.get((one.address, one.kind)), whole=whole)
         if judgement.verdict in OPEN
         else (one, judgement)
         for one, judgement in zip(outside.semaphores, said, strict=True)
@@ -43,6 +51,25 @@ def merged(
     notes = tuple(dict.fromkeys((*outside.notes, *within.notes)))
     scan = replace(outside, semaphores=tuple(one for one, _ in pairs), notes=notes)
     return scan, [judgement for _, judgement in pairs]
+
+
+def _better(outer: Looked, inner: Looked | None, *, whole: bool) -> Looked:
+    """What is to be said of one semaphore.
+
+    That permits are lost takes both: whoever was seen to hold one from outside does so still, and an object,
+    an entry or a callback that might hold one is not known from within to hold none. A frame is: what it gave
+    away would have been met there, where the look was whole.
+    """
+    if inner is None or inner[1].verdict is Verdict.UNKNOWN:
+        return outer
+    one, judgement = inner
+    if judgement.verdict is not Verdict.LEAKED:
+        return inner
+    doubts = {holder.what for holder in outer[0].holders if not holder.certain}
+    lost = min(judgement.permits, judgement.permits + (one.held + (one.possible or 0)) - outer[0].held)
+    if not whole or lost <= 0 or not doubts <= {"frame"}:
+        return outer
+    return one, replace(judgement, permits=lost)
 
 
 def _informed(one: Semaphore, known: Semaphore | None) -> Semaphore:

@@ -12,7 +12,7 @@ import sys
 import time
 import types
 from _collections import deque
-from _functools import partial
+from _functools import partial, _lru_cache_wrapper as CACHE
 
 # What the process has not imported it has no objects of; an import of ours would stay.
 THREADING = sys.modules.get("threading")
@@ -21,10 +21,12 @@ TASK = (TASKS.Task,) if TASKS else ()
 HANDLE = (sys.modules["asyncio.events"].Handle,) if TASKS else ()
 SLICE_S = 0.0008
 REST_S = 0.0006
-MOMENT_S = 0.02
+ASK_S = 0.2
+MOMENT_S = 0.004
 TRIES = 15
 CHUNK = 200
 SMALL_HEAP_BLOCKS = 150_000  # up to here all objects are listed at once: 3 ms
+FEW_FROZEN = 2000
 MOST_FRAMES = 50_000
 MOST_SHOWN = 300
 MOST_STACK = 40
@@ -35,6 +37,10 @@ EXITS = ("__aexit__", "__exit__")
 GIVES = ("release", "release_on_behalf_of", "release_nowait", "__aexit__", "__exit__")
 SIZED = (list, tuple, dict, set, frozenset, deque)
 MOST_AT_ONCE = 400
+MOST_YOUNG = 50_000  # as many of the collector's young objects are listed by one call: 2 ms
+# A list of ours is gone through by the collector when it next looks at young objects, in whatever thread: 20 to 100 ns
+# an entry, twice.
+MOST_WAITING = 100_000
 MODULE_DICT = vars(types.ModuleType)["__dict__"].__get__
 LARGE = {}  # type -> the container that it is or derives from
 SUSPENDED = (types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType)
@@ -44,13 +50,21 @@ class OutOfTime(Exception):
     pass
 
 
+class TooWide(Exception):
+    pass
+
+
 class Rest:
     """Lets others run."""
 
-    def __init__(self, until):
+    def __init__(self, until, path):
         self.until = until
+        self.path = path
+        self.asked = 0.0
         self.last = time.perf_counter()
+        self.used = time.thread_time()
         self.longest = 0.0
+        self.busiest = 0.0
         self.not_before = 0.0
 
     def __call__(self):
@@ -59,9 +73,14 @@ class Rest:
             return
         if now - self.last > SLICE_S:
             self.longest = max(self.longest, now - self.last)
+            self.busiest = max(self.busiest, time.thread_time() - self.used)
             if now > self.until:
                 raise OutOfTime
             time.sleep(REST_S)
+            if now > self.asked:
+                os.stat(self.path)  # gone with the one who asked: nothing is to be looked at any more
+                self.asked = now + ASK_S
+            self.used = time.thread_time()
             self.last = time.perf_counter()
 
 
@@ -77,12 +96,14 @@ class Heap:
     def __init__(self, rest):
         self.rest = rest
         self.loose = []
+        self.founds = []
         self.count = 0
         self.whole = True
 
     def chunks(self):
         self.count = 0
-        if sys.getallocatedblocks() < SMALL_HEAP_BLOCKS:
+        # what is frozen is in no generation that could be listed; 3.12 freezes a few hundred immortal objects itself
+        if sys.getallocatedblocks() < SMALL_HEAP_BLOCKS and gc.get_freeze_count() < FEW_FROZEN:
             listed = gc.get_objects()
             self.rest()
             while listed:
@@ -102,69 +123,133 @@ class Heap:
         self.rest()
 
     def walk(self):
-        """From modules, classes, threads, tasks and young objects to all that they lead to."""
-        seen = {}
-        todo = [
-            dict(sys.modules),
-            list(sys._current_frames().values()),
-            object.__subclasses__(),
-            tasks_of(),
-        ]
-        todo += gc.get_objects(generation=0)
-        todo += gc.get_objects(generation=1)
-        own = sys._getframe()
-        skip = {id(todo), id(seen), id(self), id(self.__dict__), id(own), id(self.loose)}
-        is_tracked = gc.is_tracked
-        while todo:
-            fresh = []
-            for one in todo[-CHUNK:]:
-                at = id(one)
-                page = seen.get(at >> 16)
-                if page is None:
-                    page = seen[at >> 16] = bytearray(512)
-                place, bit = (at >> 7) & 511, 1 << ((at >> 4) & 7)
-                if not page[place] & bit:
-                    page[place] |= bit
-                    if at not in skip:
-                        fresh.append(one)
-            del todo[-CHUNK:]
-            one = None
-            for inner in contents(fresh, self):
-                todo += [other for other in inner if is_tracked(other)]
+        """From modules, classes, threads, tasks and young objects to all that they lead to.
+
+        Deep before wide, and of large containers one at a time, so that what waits to be looked at stays short.
+        """
+        todo, large = [], []
+        seen = Seen({id(todo), id(large), id(self), id(self.__dict__), id(self.loose), id(sys._getframe())})
+        seen.skip.update((id(seen), id(seen.pages), id(seen.skip)))
+        roots = (dict(sys.modules), frames(), object.__subclasses__(), tasks_of())
+        todo += seen.fresh(roots)
+        todo += seen.fresh(young())  # a list that is being built would hold itself
+        roots = None
+        pieces_ = iter(())
+        while True:
+            if not todo:
+                piece = next(pieces_, None)
+                if piece is not None:
+                    todo += seen.fresh(piece)
+                elif large:
+                    pieces_ = pieces(*large.pop(), self)
+                else:
+                    return
                 self.rest()
-            inner = other = None
-            for one in fresh:
-                if issubclass(type(one), type):
-                    todo += type.__subclasses__(one)
-                elif type(one) is types.FrameType and one.f_back is not None:
-                    todo.append(one.f_back)
+                continue
+            some = todo[-CHUNK:]
+            del todo[-CHUNK:]
+            small = []
+            for one in some:
+                base = sized(one)
+                if base:
+                    large.append((one, base))
+                else:
+                    small.append(one)
             one = None
-            yield from self.give(fresh)
+            for inner in contents(small, self):
+                todo += seen.fresh(inner)
+                self.rest()
+            inner = None
+            for one in small:
+                if issubclass(type(one), type):
+                    todo += seen.fresh(type.__subclasses__(one))
+                elif type(one) is types.FrameType and one.f_back is not None:
+                    todo += seen.fresh([one.f_back])
+            one = None
+            del small
+            if len(todo) + len(large) > MOST_WAITING:
+                raise TooWide
+            yield from self.give(some)
 
     def leave(self):
-        """What nothing else holds, in a ring: the collector takes it, in whatever thread it runs."""
+        """What nothing else holds, in a ring: the collector takes it, in whatever thread it runs.
+
+        What was found may hold itself, by way of lists of ours that were among the objects.
+        """
+        for found in self.founds:
+            for some in found.referrers.values():
+                del some[:]
+            found.__dict__.clear()
         if self.loose and gc.isenabled():
             self.loose.append(self.loose)
         self.loose = []
+
+
+class Seen:
+    """Which objects have been come upon: a bit for each 16 bytes of memory, in what the collector does not track."""
+
+    def __init__(self, skip):
+        self.pages = {}
+        self.skip = skip
+
+    def fresh(self, some):
+        """Those that are new, and that the collector tracks."""
+        pages, found = self.pages, []
+        is_tracked = gc.is_tracked
+        for one in some:
+            if is_tracked(one):
+                at = id(one)
+                page = pages.get(at >> 16)
+                if page is None:
+                    page = pages[at >> 16] = bytearray(512)
+                place, bit = (at >> 7) & 511, 1 << ((at >> 4) & 7)
+                if not page[place] & bit:
+                    page[place] |= bit
+                    if at not in self.skip:
+                        found.append(one)
+        return found
+
+
+def frames():
+    """The running frames of all threads but ours, which would hold itself."""
+    own = sys.modules["_thread"].get_ident()
+    return [frame for ident, frame in sys._current_frames().items() if ident != own]
+
+
+def young():
+    """What the collector has not yet found to last, where that cannot be so many that to list them takes long."""
+    first, second = gc.get_threshold()[:2]
+    if not gc.isenabled() or not 0 < first <= MOST_YOUNG:
+        return []
+    older = gc.get_objects(generation=1) if first * max(second, 1) <= MOST_YOUNG else []
+    newer = gc.get_objects(generation=0)
+    newer += older
+    return newer
+
+
+def sized(one):
+    """The container that a large one is or derives from, else False."""
+    kind = type(one)
+    base = LARGE.get(kind)
+    if base is None:
+        base = LARGE[kind] = next(
+            (base for base in (*SIZED, types.ModuleType) if issubclass(kind, base)), False
+        )
+    return base if base and base is not types.ModuleType and base.__len__(one) > MOST_AT_ONCE else False
 
 
 def contents(some, heap):
     """What they refer to, a few hundred at a time."""
     small = []
     for one in some:
-        kind = type(one)
-        base = LARGE.get(kind)
-        if base is None:
-            base = LARGE[kind] = next(
-                (base for base in (*SIZED, types.ModuleType) if issubclass(kind, base)), False
-            )
-        if (
-            base is types.ModuleType
-        ):  # its names alone: what _asyncio of 3.12 tells the collector has been freed
-            yield [MODULE_DICT(one)]
-            continue
-        if base and base.__len__(one) > MOST_AT_ONCE:
+        base = sized(one)
+        if base:
             yield from pieces(one, base, heap)
+        elif LARGE[type(one)] is types.ModuleType:
+            # its names alone: what _asyncio of 3.12 tells the collector has been freed
+            yield [MODULE_DICT(one)]
+        elif type(one) is CACHE and one.cache_info().currsize > MOST_AT_ONCE:
+            heap.whole = False  # its entries are told in one call, however many they are
         else:
             small.append(one)
             if len(small) == 40:
@@ -182,13 +267,29 @@ def pieces(one, base, heap):
     for _ in range(3):
         try:
             for views in (base.keys, base.values) if base is dict else (base.__iter__,):
-                inner = iter(views(one))
-                while piece := list(itertools.islice(inner, MOST_AT_ONCE)):
-                    yield piece
+                yield from slices(iter(views(one)))
             return
         except RuntimeError:
             piece = inner = None
     heap.whole = False
+
+
+def slices(inner):
+    while piece := list(itertools.islice(inner, MOST_AT_ONCE)):
+        yield piece
+
+
+def keys_of(mapping, value, rest):
+    """The keys under which a dict has a value; what of it changes meanwhile is told as far as it was seen."""
+    found = []
+    try:
+        for piece in slices(iter(dict.items(mapping))):
+            found += [key for key, other in piece if other is value]
+            del piece
+            rest()
+    except RuntimeError:
+        pass
+    return found
 
 
 def tasks_of():
@@ -313,6 +414,7 @@ class Found:
 def survey(heap, wanted):
     """The referrers of wanted objects, and what may run later."""
     found = Found()
+    heap.founds.append(found)
     sorts = {}
     wanted_ids = frozenset(wanted)
     for chunk in heap.chunks():
@@ -329,7 +431,7 @@ def survey(heap, wanted):
             if sort == "call":
                 found.calls.append(one)
             elif sort == "function":
-                if one.__closure__ and one.__globals__ is not globals():
+                if one.__closure__ and may_matter(one, wanted):
                     found.functions.append(one)
             elif sort == "method":
                 if id(one.__self__) in wanted:
@@ -340,6 +442,14 @@ def survey(heap, wanted):
                 found.tasks.append(one)
         one = None
     return found
+
+
+def may_matter(function, wanted):
+    """Whether a closure releases something, or keeps a wanted object."""
+    code = function.__code__
+    if "release" in code.co_names or "release" in code.co_freevars:
+        return function.__globals__ is not globals()
+    return any(id(one) in wanted for cell in function.__closure__ for one in gc.get_referents(cell))
 
 
 def sort_of(kind):
@@ -518,7 +628,7 @@ class Look:
         """Tasks, threads and numbers at one moment, when that is short: nobody else runs meanwhile."""
         self.frames, self.used, self.waits, self.rows = [], set(), {}, {}
         time.sleep(REST_S)
-        self.rest.last = time.perf_counter()
+        self.rest.used, self.rest.last = time.thread_time(), time.perf_counter()
         self.rest.not_before = self.rest.last + MOMENT_S
         before = self.state()
         self.calls(found)
@@ -585,7 +695,7 @@ class Look:
     def place(self, one, referrer, owners, names, places):
         kind = type(referrer)
         if kind is dict:
-            keys = [key for key, value in list(referrer.items()) if value is one]
+            keys = keys_of(referrer, one, self.rest)
             if is_globals(referrer):
                 for key in keys:
                     names.append("%s.%s" % (referrer.get("__name__"), key))
@@ -594,7 +704,7 @@ class Look:
             for owner in owners.get(id(referrer), ()):
                 if type(owner) in CONTAINERS or type(owner) in SUSPENDED or is_a(owner, types.FunctionType):
                     if is_globals(owner):
-                        name = [key for key, value in list(owner.items()) if value is referrer]
+                        name = keys_of(owner, referrer, self.rest)
                         names += [
                             "dict %s[%.40r]" % (name[0], key) for key in keys if name and type(key) is str
                         ]
@@ -873,7 +983,7 @@ for one in (carriers, will_run, hold, lease, closure):
 # ----
 def main(path):
     """Look, and write the answer as one line of JSON."""
-    rest = Rest(time.perf_counter() + SECONDS)
+    rest = Rest(time.perf_counter() + SECONDS, path)
     begun = time.perf_counter()
     look = Look(rest)
     answer = {}
@@ -886,10 +996,15 @@ def main(path):
         answer = {
             "python": sys.version.split()[0], "tasks": look.tasks, "threads": look.threads, "frames": look.frames,
             "semaphores": list(look.rows.values()), "codes": encoded, "objects": look.heap.count,
-            "whole": look.heap.whole, "longest_s": rest.longest, "took_s": time.perf_counter() - begun,
+            "whole": look.heap.whole, "longest_s": rest.longest,
+            "busiest_s": rest.busiest, "took_s": time.perf_counter() - begun,
         }  # fmt: skip
     except OutOfTime:
         answer = {"error": "it took more than %d s there" % SECONDS}
+    except TooWide:
+        answer = {
+            "error": "its objects refer to so many others that to follow them would hold it up for long"
+        }
     except BaseException as error:
         answer = {"error": "%s: %.200s" % (type(error).__name__, error)}
     look.heap.leave()

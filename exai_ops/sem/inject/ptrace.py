@@ -6,6 +6,7 @@ themselves when this process ends. All of it is asked by the thread that began i
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -47,10 +48,12 @@ class Held:
         self._signals: list[int] = []
         self.registers: dict[str, int] = {}
         self._original: dict[str, int] = {}
+        self._rank = (os.sched_getscheduler(0), os.sched_getparam(0))
 
     def __enter__(self) -> Self:
         _ptrace(_SEIZE, self._tid)
         try:
+            _rank(os.SCHED_FIFO, os.sched_param(1))  # while it waits for us, we wait for nobody
             _ptrace(_INTERRUPT, self._tid)
             self._wait_for_stop()
             self._original = self._read()
@@ -89,6 +92,15 @@ class Held:
             self._write(registers)
         self._write(self._original)
         return _signed(now["rax"])
+
+    def write(self, address: int, data: bytes) -> None:
+        """Put bytes into its memory where it may write itself, by one call."""
+        try:
+            with open(f"/proc/{self._pid}/mem", "r+b", buffering=0) as file:  # noqa: PTH123
+                file.seek(address)
+                file.write(data)
+        except OSError as error:
+            raise NotHeld(f"the memory of process {self._pid} cannot be written: {error.strerror}") from None
 
     def poke(self, address: int, data: bytes) -> None:
         """Put bytes into its memory, where nobody may write too; the last word is filled with zeros."""
@@ -145,8 +157,16 @@ class Held:
             _ptrace(_DETACH, self._tid, 0, first)
         except NotHeld:
             return  # it ended, or was never stopped: nothing to let go
+        finally:
+            _rank(*self._rank)
         for number in others:
             os.kill(self._pid, number)
+
+
+def _rank(policy: int, param: os.sched_param) -> None:
+    """How this thread is scheduled from now on, where that is allowed."""
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, policy, param)
 
 
 def _signed(value: int) -> int:

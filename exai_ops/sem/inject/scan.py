@@ -11,7 +11,7 @@ from exai_ops.errors import CouldNotLook
 from exai_ops.sem.flow import Flow
 from exai_ops.sem.flow_model import Match
 from exai_ops.sem.flow_twin import CodeRequest, FlowTwin, Unread
-from exai_ops.sem.inject import means
+from exai_ops.sem.inject import keeper, means
 from exai_ops.sem.inject.merge import informed
 from exai_ops.sem.model import Holder, Scan, Semaphore, Site, Waiter
 from exai_ops.sem.process import Process
@@ -28,27 +28,38 @@ class InjectedScanner:
         say: Told what will be done before anything is.
         outside: What a look from outside found: bounds that the source tells, for example.
         seconds: How long the probe may take there.
+        patience_s: How long the process has to begin with it.
 
     Attributes:
         held_s: For how long the main thread was held the last time.
         longest_s: The longest stretch of the probe's work between two rests, as it measured itself.
+        whole: Whether every object was seen the last time.
+        busiest_s: The same in processor time, which a loaded machine does not lengthen.
 
     Raises:
         CouldNotLook: The process may not be looked at, or not in this way.
     """
 
     def __init__(
-        self, pid: int, *, say: Callable[[str], None], outside: Scan | None = None, seconds: int = SECONDS
+        self,
+        pid: int,
+        *,
+        say: Callable[[str], None],
+        outside: Scan | None = None,
+        seconds: int = SECONDS,
+        patience_s: float = means.PATIENCE_S,
     ) -> None:
         self._process = Process.open(pid)
         self._say = say
         self._outside = outside
-        self._seconds = seconds
+        self._order = means.Order(seconds, patience_s)
         self._twin = FlowTwin(command(self._process))
         self._flows: dict[str, Flow | Unread] = {}
         self._said = False
         self.held_s = 0.0
         self.longest_s = 0.0
+        self.busiest_s = 0.0
+        self.whole = True
 
     def __enter__(self) -> Self:
         return self
@@ -58,17 +69,19 @@ class InjectedScanner:
 
     def scan(self) -> Scan:
         """What there is now. Raises CouldNotLook."""
+        means.check(self._process)
         if not self._said:
             self._say(means.says(self._process))
             self._said = True
         begun, clock = time.monotonic(), time.perf_counter()
-        raw, self.held_s = means.run(self._process, self._seconds)
+        raw, self.held_s = keeper.ask(self._process, self._order)
         answer = _answer(raw)
-        self.longest_s = answer["longest_s"]
+        self.longest_s, self.busiest_s = answer["longest_s"], answer["busiest_s"]
         flows = self._flows_of(answer["codes"])
         semaphores = tuple(_semaphores(answer, flows))
         notes = [f"looked at from within: its main thread was held for {self.held_s * 1000:.1f} ms"]
-        if not answer["whole"]:
+        self.whole = answer["whole"]
+        if not self.whole:
             notes.append("a large heap: objects that only C code or garbage refers to are not seen")
         found = Scan(
             pid=self._process.pid,

@@ -27,19 +27,20 @@ class _Entry:
 
 
 class DaemonScanner(WholeScanner):
-    """A scan that has the ledger's permits before the semaphores."""
+    """A scan that has the ledger's permits before the semaphores, where there is a ledger."""
 
     def scan(self) -> Scan:
         """What there is now. Raises CouldNotLook."""
         scan = super().scan()
-        scan = replace(scan, semaphores=(*self.ledgers(), *scan.semaphores))
+        ledgers = self.ledgers()
         self.process.check()
-        return scan
+        return replace(scan, semaphores=(*ledgers, *scan.semaphores)) if ledgers else scan
 
     def ledgers(self) -> list[Semaphore]:
         """The limits of the ledger alone, which takes less long."""
         self.objects.forget()
-        found = self.objects.instances(self.objects.named(LEDGER))
+        kinds = self.objects.named(LEDGER)
+        found = self.objects.instances(kinds) if kinds else {}
         return [one for some in found.values() for address in some for one in self._steady_ledger(address)]
 
     def _steady_ledger(self, address: int) -> list[Semaphore]:

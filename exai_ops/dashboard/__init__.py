@@ -1,0 +1,1 @@
+"""The page at ``/dashboard``: static files, and what they are served as. It imports nothing of ours."""

@@ -1,0 +1,1 @@
+"""Tests of ``exai monitor analyze``."""
