@@ -23,10 +23,9 @@ from benchmarks.processes import NotMeasured, cores, environment, exai
 from benchmarks.table import Limit, Row
 
 PAIRS: Final = 100_000
-CHURN_S: Final = 1800.0
+CHURN_S: Final = 600.0
 """The longest that the churning target is looked at in a run of all."""
 _FIRST_S: Final = 60.0
-_SAY_EVERY: Final = 500
 
 LARGE: Final = """
 import asyncio, gc, sys, time
@@ -141,7 +140,7 @@ def rows(folder: Path, *, rounds: int, quick: bool, say: Callable[[str], None]) 
     say(f"{rounds} rounds: exai sem check of 1e6 objects and 1,000 tasks")
     found = _large_rows(home, rounds)
     say("exai sem check of a target at full speed")
-    churned = _churn_rows(home, scans=200 if quick else 10_000, say=say)
+    churned = _churn_rows(home, scans=200 if quick else 10_000)
     say("a look from within at 1e6 objects")
     return [*found, *churned, _pair_row(rounds), *_inject_rows(home, scans=5 if quick else 100)]
 
@@ -199,11 +198,9 @@ def _row(
     )
 
 
-def _churn_rows(
-    home: Path, *, scans: int, say: Callable[[str], None], longest_s: float = CHURN_S
-) -> list[Row]:
+def _churn_rows(home: Path, *, scans: int, longest_s: float = CHURN_S) -> list[Row]:
     with _target(CHURN, home) as (child, _):
-        done, accused, took_s = churn(child.pid, scans=scans, longest_s=longest_s, say=say)
+        done, accused, took_s = churn(child.pid, scans=scans, longest_s=longest_s)
         if child.poll() is not None:
             raise NotMeasured("the churning target ended")
     return [
@@ -212,26 +209,22 @@ def _churn_rows(
     ]
 
 
-def churn(pid: int, *, scans: int, longest_s: float, say: Callable[[str], None]) -> tuple[int, int, float]:
+def churn(pid: int, *, scans: int, longest_s: float) -> tuple[int, int, float]:
     """(scans, accusations that a second scan confirmed, seconds) of a target that loses nothing."""
     from exai_ops.sem.check import together
     from exai_ops.sem.passive.whole import WholeScanner
     from exai_ops.sem.verdict import ACCUSATIONS, AGREE_S, judge
 
-    began, accused, once, done = time.perf_counter(), 0, 0, 0
+    began, accused, done = time.perf_counter(), 0, 0
     with WholeScanner(pid) as scanner:
         while done < scans and time.perf_counter() - began < longest_s:
             done += 1
             scan = scanner.scan()
             said = [judge(one) for one in scan.semaphores]
             if any(one.verdict in ACCUSATIONS for one in said):
-                once += 1
                 time.sleep(max(0.0, scan.at_s + AGREE_S - time.monotonic()))
                 second = together(scan, said, scanner.scan())
                 accused += sum(one.verdict in ACCUSATIONS for one in second)
-            if not done % _SAY_EVERY:
-                took_s = time.perf_counter() - began
-                say(f"{done:,} scans in {took_s:.0f} s: {once} accused, {accused} confirmed")
     return done, accused, time.perf_counter() - began
 
 
@@ -341,15 +334,11 @@ def _home(home: Path) -> dict[str, Any]:
     return {"XDG_CACHE_HOME": str(home / "cache")}
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
 def main() -> int:
     """Look at the churning target as often as the argument says."""
     scans = int(sys.argv[1])
     with tempfile.TemporaryDirectory(prefix="exai-bench-") as folder:
-        for row in _churn_rows(Path(folder), scans=scans, say=_say, longest_s=float("inf")):
+        for row in _churn_rows(Path(folder), scans=scans, longest_s=float("inf")):
             print(f"{row.what}: {row.figure:g} {row.unit}")
     return 0
 

@@ -49,10 +49,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "monitor": Entry("exai_ops.commands.monitor.app", "monitor", "See the daemon's traffic, live and after."),
     "version": Entry("exai_ops.commands.version", "version", "Print the versions in use."),
 }
-QUICK: Final[Mapping[tuple[str, ...], str]] = {
-    ("env", "check"): "exai_ops.commands.env.checking",
-    ("sem", "check"): "exai_ops.commands.sem.plain",
-}
+QUICK: Final[Mapping[tuple[str, ...], str]] = {("env", "check"): "exai_ops.commands.env.checking"}
 """Modules whose ``quickly(args)`` does what the command does, or gives None where typer must see to it:
 the import of typer is half of what such a command takes.
 """

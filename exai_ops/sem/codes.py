@@ -60,7 +60,10 @@ class CodeInfo:
 
     def line(self, offset: int) -> int:
         """The line of the instruction at a byte offset; the first line when that is not known."""
-        return _line(self.linetable, self.firstlineno, self.minor, offset)
+        for start, end, line in lines(self):
+            if start <= offset < end and line is not None:
+                return line
+        return self.firstlineno
 
     def handlers(self) -> tuple[Handler, ...]:
         """The rows of its exception table."""
@@ -87,26 +90,16 @@ def plain_bytecode(raw: bytes, opcodes: Opcodes, replaced: bytes = b"") -> bytes
     return bytes(found)
 
 
+@lru_cache(maxsize=4096)
 def lines(code: CodeInfo) -> tuple[tuple[int, int, int | None], ...]:
     """(start, end, line) in byte offsets, in order."""
-    return _lines(code.linetable, code.firstlineno, code.minor)
+    rows = _old_lines(code) if code.minor < (3, 11) else _new_lines(code)
+    return tuple(rows)
 
 
-@lru_cache(maxsize=65536)
-def _line(table: bytes, first: int, minor: tuple[int, int], offset: int) -> int:
-    for start, end, line in _lines(table, first, minor):
-        if start <= offset < end and line is not None:
-            return line
-    return first
-
-
-@lru_cache(maxsize=4096)
-def _lines(table: bytes, first: int, minor: tuple[int, int]) -> tuple[tuple[int, int, int | None], ...]:
-    return tuple(_old_lines(table, first) if minor < (3, 11) else _new_lines(table, first))
-
-
-def _old_lines(table: bytes, line: int) -> Iterator[tuple[int, int, int | None]]:
-    start = 0
+def _old_lines(code: CodeInfo) -> Iterator[tuple[int, int, int | None]]:
+    line, start = code.firstlineno, 0
+    table = code.linetable
     for index in range(0, len(table) - 1, 2):
         step, change = table[index], table[index + 1]
         if change == 128:
@@ -118,12 +111,12 @@ def _old_lines(table: bytes, line: int) -> Iterator[tuple[int, int, int | None]]
         start += step
 
 
-def _new_lines(table: bytes, line: int) -> Iterator[tuple[int, int, int | None]]:
-    index = start = 0
+def _new_lines(code: CodeInfo) -> Iterator[tuple[int, int, int | None]]:
+    table, index, line, start = code.linetable, 0, code.firstlineno, 0
     while index < len(table):
-        head = table[index]
+        first = table[index]
         index += 1
-        kind, size = head >> 3 & 15, 2 * ((head & 7) + 1)
+        kind, size = first >> 3 & 15, 2 * ((first & 7) + 1)
         change = 0
         if kind in {13, 14}:
             change, index = _signed(table, index)

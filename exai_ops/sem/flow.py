@@ -87,30 +87,6 @@ class Flow:
         (least, most), (with_least, with_most), (_, given) = bounds
         return Held(least, most, with_least, with_most, given)
 
-    def lent(self, offset: int, match: Match) -> int:
-        """Permits that have been given back, and not taken, when the instruction at an offset begins."""
-        if all(_calls(match)(event) == _NOTHING for event in self.events):
-            return 0
-        states = _spread(self, 0, _calls(match), _give).get(self.at(offset), ())
-        return min((-count for count, _ in states), default=0)
-
-    def gives_first(self, match: Match) -> bool:
-        """Whether something can be given back on a way on which nothing was tried to be taken before."""
-        changes = [_calls(match)(event) for event in self.events]
-        seen, todo = {0}, [0]
-        while todo and self.nodes:
-            node = self.nodes[todo.pop()]
-            about = [changes[number] for number in (*node.parts, *node.events)]
-            if any(max(change) > 0 for change in about):
-                continue
-            if any(min(change) < 0 for change in about):
-                return True
-            for way in (*node.ways, RAISE if node.handler is None else node.handler):
-                if way >= 0 and way not in seen:
-                    seen.add(way)
-                    todo.append(way)
-        return False
-
     def net(self, match: Match) -> Net:
         """What calling it does from beginning to end; of a coroutine, awaiting it."""
         states = _spread(self, 0, _all(match), _sum)

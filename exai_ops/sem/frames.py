@@ -87,7 +87,6 @@ class Frames:
         self.objects = objects
         self.memory = objects.memory
         self.layout = objects.layout
-        self._at = self.layout.offsets
         self._old = self.layout.minor < (3, 11)
 
     # Suspended code
@@ -97,26 +96,13 @@ class Frames:
         if self.objects.kind(address) not in GENERATORS:
             return None
         if self._old:
-            frame = self.memory.u64(address + self._at["gi_frame"])
-            depth = self.memory.i32(frame + self._at["f_stackdepth"]) if frame else -1
+            frame = self.memory.u64(address + self.layout["gi_frame"])
+            depth = self.memory.i32(frame + self.layout["f_stackdepth"]) if frame else -1
             return self._old_frame(frame, address) if depth >= 0 else None
-        state = self.memory.u8(address + self._at["gi_state"])
+        state = self.memory.u8(address + self.layout["gi_state"])
         if state < 128:  # signed: not below zero is running or over
             return None
-        return self._new_frame(address + self._at["gi_iframe"], address)
-
-    def suspended_in(self, address: int) -> CodeInfo | None:
-        """The code of a suspended coroutine, generator or async generator; None when it runs or is over."""
-        if self._old:
-            frame = self.coroutine_frame(address)
-            return None if frame is None else frame.info
-        if (
-            self.objects.kind(address) not in GENERATORS
-            or self.memory.u8(address + self._at["gi_state"]) < 128
-        ):
-            return None
-        word = self.memory.u64(address + self._at["gi_iframe"] + self._at["if_code"])
-        return self.objects.code(word & ~self._at["tags"])
+        return self._new_frame(address + self.layout["gi_iframe"], address)
 
     def awaits(self, address: int) -> int | None:
         """What a suspended coroutine awaits: the next coroutine, generator, future or other awaitable."""
@@ -127,10 +113,10 @@ class Frames:
 
     def awaited(self, address: int) -> int | None:
         """What an awaitable stands for: wrappers and the steps of async generators lead to what they run."""
-        layout, read = self._at, self.memory.u64
+        layout, read = self.layout, self.memory.u64
         for _ in range(8):
             field_ = _WRAPPERS.get(self.objects.kind(address))
-            if field_ is None or layout.get(field_, -1) < 0:
+            if field_ is None or layout.get(field_) < 0:
                 break
             address = read(address + layout[field_])
         return address or None
@@ -155,7 +141,7 @@ class Frames:
     def _delegates(self, frame: Frame) -> bool:
         """Whether a frame is suspended in an await or a ``yield from``, not in a ``yield``."""
         names, code = self.layout.opcodes.names, frame.info.bytecode
-        following = frame.lasti + 2 if self._old else frame.lasti + self._at["next_shift"]
+        following = frame.lasti + 2 if self._old else frame.lasti + self.layout["next_shift"]
         if not 0 <= following < len(code) - 1:
             return False
         name = names[code[following]]
@@ -167,9 +153,9 @@ class Frames:
         """A task, of the C kind or written in Python; None when it is neither."""
         if self.objects.kind(address) != "task":
             return None
-        if not self.objects.is_c_future(address):
+        if self._is_plain(address):
             return self._plain_task(address)
-        layout, read = self._at, self.memory.u64
+        layout, read = self.layout, self.memory.u64
         future = self._c_future(address)
         return TaskInfo(
             name=self._task_name(read(address + layout["task_name"])),
@@ -184,10 +170,15 @@ class Frames:
         """A future or task."""
         if self.objects.kind(address) not in {"task", "future"}:
             return None
-        return self._c_future(address) if self.objects.is_c_future(address) else self._plain_future(address)
+        return self._plain_future(address) if self._is_plain(address) else self._c_future(address)
+
+    def _is_plain(self, address: int) -> bool:
+        """Whether a task or future is written in Python."""
+        names = {self.objects.type_name(one) for one in self.objects.mro(self.objects.type_of(address))}
+        return names.isdisjoint({"_asyncio.Task", "_asyncio.Future"})
 
     def _c_future(self, address: int) -> FutureInfo:
-        layout, read = self._at, self.memory.u64
+        layout, read = self.layout, self.memory.u64
         first = read(address + layout["fut_callback0"])
         rest = read(address + layout["fut_callbacks"])
         found = [first] if first else []
@@ -240,8 +231,8 @@ class Frames:
 
     def threads(self) -> list[ThreadInfo]:
         """Threads that run Python code, with their frames; none when the runtime cannot be found."""
-        layout, read = self._at, self.memory.u64
-        if layout.get("rt_interpreters", -1) < 0:
+        layout, read = self.layout, self.memory.u64
+        if layout.get("rt_interpreters") < 0:
             return []
         interpreter = read(self.objects.image + layout["runtime"] + layout["rt_interpreters"])
         state = read(interpreter + layout["is_threads"]) if interpreter else 0
@@ -256,12 +247,12 @@ class Frames:
 
     def _native(self, state: int, ident: int) -> int:
         if self.layout.get("ts_native") >= 0:
-            return self.memory.u64(state + self._at["ts_native"])
+            return self.memory.u64(state + self.layout["ts_native"])
         tid = self.layout.get("pthread_tid")
         return self.memory.i32(ident + tid) if tid >= 0 else 0
 
     def _stack_of(self, state: int) -> list[Frame]:
-        layout, read = self._at, self.memory.u64
+        layout, read = self.layout, self.memory.u64
         current = read(state + layout["ts_frame"])
         if layout["cf_frame"] >= 0 and current:
             current = read(current + layout["cf_frame"])
@@ -279,7 +270,7 @@ class Frames:
     # One frame
 
     def _old_frame(self, address: int, owner: int) -> Frame | None:
-        layout, memory = self._at, self.memory
+        layout, memory = self.layout, self.memory
         if self.objects.kind(address) != "frame":
             return None
         info = self.objects.code(memory.u64(address + layout["f_code"]))
@@ -297,7 +288,7 @@ class Frames:
 
     def _blocks(self, address: int) -> int:
         """How much of a running frame's stack its open blocks keep, 3.10."""
-        layout, memory = self._at, self.memory
+        layout, memory = self.layout, self.memory
         count = memory.i32(address + layout["f_lasti"] + 8)
         if not 0 < count <= 20:
             return 0
@@ -306,7 +297,7 @@ class Frames:
         return max(0, min(max(levels), 4096))
 
     def _new_frame(self, address: int, owner: int) -> Frame | None:
-        layout, memory = self._at, self.memory
+        layout, memory = self.layout, self.memory
         info = self.objects.code(memory.u64(address + layout["if_code"]) & ~layout["tags"])
         if info is None:
             return None
@@ -315,15 +306,16 @@ class Frames:
             return None
         count, top = len(info.locals_names), self._top(address)
         exact = count <= top <= count + info.stacksize
+        floor = max((h.depth for h in info.handlers() if h.start <= lasti < h.end), default=0)
         start = address + layout["if_localsplus"]
-        slots = self._plain(memory.words(start, top if exact else count + _kept(info, lasti)))
+        slots = self._plain(memory.words(start, top if exact else count + min(floor, info.stacksize)))
         globals_ = memory.u64(address + layout["if_globals"])
         owner = owner or self._owner(address)
         return self._frame(info, slots, lasti=lasti, owner=owner, globals=globals_, first=start, exact=exact)
 
     def _top(self, address: int) -> int:
         """How many slots of a frame are in use, locals included; below that when it runs."""
-        layout, memory = self._at, self.memory
+        layout, memory = self.layout, self.memory
         if layout["if_stackpointer"] < 0:
             return memory.i32(address + layout["if_stacktop"])
         pointer = memory.u64(address + layout["if_stackpointer"])
@@ -331,19 +323,19 @@ class Frames:
 
     def _plain(self, slots: list[int]) -> list[int]:
         """References without the tags that they carry in frames since 3.14; small integers are 0."""
-        tags = self._at["tags"]
+        tags = self.layout["tags"]
         return [0 if word & tags == tags else word & ~tags for word in slots] if tags else slots
 
     def _owner(self, address: int) -> int:
         """The generator or coroutine around a frame that runs, 0 for a plain call."""
-        holder = address - self._at["gi_iframe"]
+        holder = address - self.layout["gi_iframe"]
         return holder if self.objects.kind(holder) in GENERATORS and self.objects.is_live(holder) else 0
 
     def _frame(self, info: CodeInfo, slots: list[int], **fields: Any) -> Frame | None:
         count = len(info.locals_names)
         if len(slots) < count or count > _MAX_SLOTS:
             return None
-        in_cells = {*info.cellvars, *info.freevars} if info.cellvars or info.freevars else ()
+        in_cells = {*info.cellvars, *info.freevars}
         found = {}
         for name, value in zip(info.locals_names, slots, strict=False):
             if value and name in in_cells and self.objects.kind(value) == "cell":
@@ -358,9 +350,3 @@ class Frames:
             line=info.line(fields["lasti"]),
             **fields,
         )
-
-
-def _kept(info: CodeInfo, lasti: int) -> int:
-    """How much of a running frame's stack its open blocks keep, 3.11 and newer."""
-    floor = max((h.depth for h in info.handlers() if h.start <= lasti < h.end), default=0)
-    return min(floor, info.stacksize)

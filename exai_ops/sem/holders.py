@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from exai_ops.sem.memory import PAGE
@@ -55,16 +53,10 @@ _GENERATORS: Final = frozenset({"coroutine", "generator", "async_generator"})
 
 
 class Holders:
-    """Walks back from a place to the object that it lies in.
+    """Walks back from a place to the object that it lies in."""
 
-    Args:
-        objects: What reads them.
-        known: Objects that are known to be there, which are tried first.
-    """
-
-    def __init__(self, objects: Objects, known: Iterable[int] = ()) -> None:
+    def __init__(self, objects: Objects) -> None:
         self.objects = objects
-        self._known = sorted(known)
         self._types: Search | None = None
         self._fields: dict[str, dict[int, str]] = {
             kind: {
@@ -88,10 +80,6 @@ class Holders:
     def object_at(self, place: int) -> int:
         """The live object that covers a place beyond its header, 0 for none."""
         memory = self.objects.memory
-        at = bisect_left(self._known, place)
-        near = self._known[at - 1] if at else 0
-        if near and self.objects.is_live(near) and place < near + self._extent(near):
-            return near
         for reach in _LOOK_BACK:
             data = memory.read(place - reach, reach)
             if data is None:

@@ -26,13 +26,11 @@ def scan_of(status: Mapping[str, Any], *, at_s: float, took_s: float) -> Scan:
         raise ValueError(f"no ledger in it: {error}") from error
     return Scan(
         pid=pid,
-        started_ticks=None,
-        python=None,
+        started_ticks=0,
+        python="",
         at_s=at_s,
         took_s=took_s,
         semaphores=semaphores,
-        tasks=None,
-        threads=None,
         notes=("said by the daemon's ledger",),
     )
 

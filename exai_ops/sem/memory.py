@@ -8,13 +8,11 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from exai_ops.sem.executable import SUDO, NotReadable, ProcessGone
 from exai_ops.sem.maps import Mapping, read_maps
-from exai_ops.sem.scatter import read_pages, runs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 
 PAGE: Final = 4096
 WINDOW: Final = 1 << 21  # small enough to stay in a cache between reading and searching
-MARGIN: Final = 512  # bytes that a window repeats of its neighbours, for what lies about a hit
+MARGIN: Final = 256  # bytes that a window repeats of its neighbours, for what lies about a hit
 _CACHED_PAGES: Final = 16384
 _SPARSE: Final = 1 << 20  # mappings beyond this are looked up in the page map first
 _LARGE: Final = 1 << 16  # reads beyond this are not kept
@@ -49,15 +47,19 @@ class Window(NamedTuple):
 
 
 class Memory:
-    """Reads of one process. Pages read once are kept until :meth:`refresh` or :meth:`renew`.
+    """Reads of one process. Pages read once are kept until :meth:`refresh`, unless ``live`` is set.
 
     Raises:
         ProcessGone: There is no such process any more.
         NotReadable: It may not be read.
+
+    Attributes:
+        live: Whether reads bypass the kept pages.
     """
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
+        self.live = False
         try:
             self._file = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
         except PermissionError:
@@ -65,9 +67,6 @@ class Memory:
         except OSError:
             raise ProcessGone(f"process {pid} ended just now") from None
         self._pages: dict[int, bytes] = {}
-        self._behind: dict[int, bytes] = {}
-        self._last: dict[int, bytes] = {}
-        self._changed: set[int] | None = None
         self._maps: list[Mapping] | None = None
         self._ranges: dict[str, list[tuple[int, int]]] = {}
 
@@ -87,78 +86,24 @@ class Memory:
 
     def refresh(self) -> None:
         """Forget every page, so that the next reads see the process as it is then."""
-        self.forget_pages()
-        self.remap()
-
-    def forget_pages(self) -> None:
-        """The same, but for what is mapped where."""
         self._pages.clear()
-        self._changed = None
-
-    def remap(self) -> None:
-        """Forget what is mapped where, and keep the pages."""
         self._ranges.clear()
         self._maps = None
 
-    def renew(self, ends: Collection[int] = ()) -> bool:
-        """Read every page that is kept again, all within a fraction of a millisecond; whether one changed.
-
-        Args:
-            ends: Numbers of pages that are read first, and once more last: see :meth:`after`.
-        """
-        self._last = {}
+    def renew(self) -> bool:
+        """Read every page that is kept again, all within about a millisecond; whether one has changed."""
         numbers = sorted(self._pages)
         if len(numbers) > _CACHED_PAGES // 2:
             self.refresh()
             return True
-        before, self._pages = self._pages, self._again(numbers, ends)
-        changed = {number for number, page in before.items() if self._pages.get(number) != page}
-        if self._changed is not None:
-            self._changed |= changed
-        return bool(changed)
-
-    def changed(self) -> set[int] | None:
-        """Numbers of the pages that :meth:`renew` found to have changed since this was asked last; None when
-        there was a :meth:`refresh`, or pages were let go of, so that it cannot be told.
-        """
-        found, self._changed = self._changed, set()
-        return found
-
-    def _again(self, numbers: list[int], ends: Collection[int]) -> dict[int, bytes]:
-        """These pages as they are now, in one call to the system where it lets us."""
-        found = read_pages(self.pid, numbers, ends) if self._file >= 0 else None
-        if found is not None:
-            self._last = found[1]
-            return found[0]
         kept: dict[int, bytes] = {}
-        for first, count in runs(numbers):
+        for first, count in _runs(numbers):
             data = self._direct(first << 12, count * PAGE)
             if data is not None:
                 kept.update((first + n, data[n * PAGE : (n + 1) * PAGE]) for n in range(count))
-        return kept
-
-    @contextmanager
-    def after(self) -> Iterator[None]:
-        """Reads within see the process as it was when all pages had been renewed: the pages that were read
-        last as they were then, others as they are now. The pages that are kept stay beside.
-        """
-        kept, self._pages = self._pages, dict(self._last)
-        try:
-            yield
-        finally:
-            self._pages = kept
-
-    @contextmanager
-    def traced(self) -> Iterator[dict[int, bytes]]:
-        """The pages that reads within have to do with, by number; what is known of them is not read again."""
-        kept, self._pages, self._behind = self._pages, {}, self._pages
-        try:
-            yield self._pages
-        finally:
-            kept.update(self._pages)
-            self._pages, self._behind = kept, {}
-            if len(kept) >= _CACHED_PAGES:
-                self.forget_pages()
+        changed = kept != self._pages
+        self._pages = kept
+        return changed
 
     def maps(self) -> list[Mapping]:
         """The memory map, none when the process has ended."""
@@ -171,20 +116,14 @@ class Memory:
 
     def read(self, address: int, size: int) -> bytes | None:
         """``size`` bytes, or None when a part of them is not mapped."""
-        offset = address & PAGE - 1
-        if 0 < size <= PAGE - offset:
-            page = self._pages.get(address >> 12)
-            if page is not None:
-                return page[offset : offset + size]
-        return self._read(address, size)
-
-    def _read(self, address: int, size: int) -> bytes | None:
-        """The same, where it takes more than one page that is kept."""
         if address < PAGE or size <= 0 or address + size > _LIMIT:
             return None
-        if size > _LARGE:
+        if self.live or size > _LARGE:
             return self._direct(address, size)
-        offset = address & PAGE - 1
+        offset = address & (PAGE - 1)
+        if offset + size <= PAGE:
+            page = self._page(address >> 12)
+            return None if page is None else page[offset : offset + size]
         parts = [self._page(number) for number in range(address >> 12, (address + size - 1 >> 12) + 1)]
         if any(part is None for part in parts):
             return None
@@ -196,26 +135,17 @@ class Memory:
 
     def u64(self, address: int) -> int:
         """An unsigned word, 0 when unmapped."""
-        page = self._pages.get(address >> 12)
-        if page is not None and address & PAGE - 1 <= PAGE - 8:
-            return int(_U64.unpack_from(page, address & PAGE - 1)[0])
-        data = self._read(address, 8)
+        data = self.read(address, 8)
         return int(_U64.unpack(data)[0]) if data else 0
 
     def i64(self, address: int) -> int:
         """A signed word, 0 when unmapped."""
-        page = self._pages.get(address >> 12)
-        if page is not None and address & PAGE - 1 <= PAGE - 8:
-            return int(_I64.unpack_from(page, address & PAGE - 1)[0])
-        data = self._read(address, 8)
+        data = self.read(address, 8)
         return int(_I64.unpack(data)[0]) if data else 0
 
     def i32(self, address: int) -> int:
         """A signed half word, 0 when unmapped."""
-        page = self._pages.get(address >> 12)
-        if page is not None and address & PAGE - 1 <= PAGE - 4:
-            return int(_I32.unpack_from(page, address & PAGE - 1)[0])
-        data = self._read(address, 4)
+        data = self.read(address, 4)
         return int(_I32.unpack(data)[0]) if data else 0
 
     def u8(self, address: int) -> int:
@@ -245,19 +175,13 @@ class Memory:
         wanted = Search(words)
         found: dict[int, list[int]] = {word: [] for word in words}
         for window in self.windows(ranges):
-            at, which = wanted.sought(window.words[window.first : window.last])
-            places = (window.start + 8 * (window.first + at)).tolist()
-            for place, word in zip(places, wanted.words[which].tolist(), strict=True):
-                found[word].append(place)
+            inner = window.words[window.first : window.last]
+            for index in wanted.hits(inner).tolist():
+                found[int(inner[index])].append(window.start + 8 * (window.first + index))
         return found
 
     def windows(self, ranges: str = "heap") -> Iterator[Window]:
-        """The memory there is, piece by piece; each piece uses the array again, so copy what is to stay.
-
-        Args:
-            ranges: As for :meth:`find`, or ``files`` for those of ``heap`` that have a name: what files
-                brought along, and the heap of the C library.
-        """
+        """The memory there is, piece by piece; each piece uses the array again, so copy what is to stay."""
         import numpy as np
 
         buffer = bytearray(WINDOW + 2 * MARGIN)
@@ -295,11 +219,13 @@ class Memory:
             return [(one.start, one.end)]
 
     def _page(self, number: int) -> bytes | None:
-        page = self._pages.get(number) or self._behind.get(number) or self._direct(number << 12, PAGE)
-        if page is not None:
-            if len(self._pages) >= _CACHED_PAGES:
-                self.forget_pages()
-            self._pages[number] = page
+        page = self._pages.get(number)
+        if page is None:
+            page = self._direct(number << 12, PAGE)
+            if page is not None:
+                if len(self._pages) >= _CACHED_PAGES:
+                    self._pages.clear()
+                self._pages[number] = page
         return page
 
     def _direct(self, address: int, size: int) -> bytes | None:
@@ -316,7 +242,16 @@ class Memory:
             return -1
 
 
+def _runs(numbers: list[int]) -> Iterator[tuple[int, int]]:
+    """(first, how many) of numbers in order that follow each other."""
+    start = 0
+    for at in range(1, len(numbers) + 1):
+        if at == len(numbers) or numbers[at] != numbers[at - 1] + 1:
+            yield numbers[start], at - start
+            start = at
+
+
 def _is_wanted(one: Mapping, ranges: str) -> bool:
-    if ranges != "all":
-        return one.is_writable_private and (ranges == "heap" or bool(one.file))
+    if ranges == "heap":
+        return one.is_writable_private
     return one.rights.startswith("r") and one.file not in {"[vvar]", "[vvar_vclock]", "[vsyscall]"}

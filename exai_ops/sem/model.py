@@ -86,8 +86,6 @@ class Semaphore:
         granted: Permits given to waiters that have not run since.
         holders: Who can give permits back.
         why: What could not be found out, empty when all could.
-        doubt: Why permits that are out might still come back, in a way that is not read.
-        doubt_over: Why it may have more than were made of it.
     """
 
     address: int
@@ -102,8 +100,6 @@ class Semaphore:
     granted: int = 0
     holders: tuple[Holder, ...] = ()
     why: str = ""
-    doubt: str = ""
-    doubt_over: str = ""
 
     @property
     def held(self) -> int:
@@ -136,21 +132,18 @@ class Scan:
     """All semaphores of a process at one moment.
 
     Attributes:
-        started_ticks: Of the process, in clock ticks since boot: with the pid, its identity. None, as with
-            ``python``, ``tasks`` and ``threads``, when who said the rest does not say it.
+        started_ticks: Of the process, in clock ticks since boot: with the pid, its identity.
         at_s: When, by the monotonic clock.
         took_s: How long it took.
         notes: What a reader should know: a process that is stopped, one that runs without rest.
-        within: Whether it was looked at from within too.
     """
 
     pid: int
-    started_ticks: int | None
-    python: str | None
+    started_ticks: int
+    python: str
     at_s: float
     took_s: float
     semaphores: tuple[Semaphore, ...]
-    tasks: int | None = 0
-    threads: int | None = 0
+    tasks: int = 0
+    threads: int = 0
     notes: tuple[str, ...] = field(default=())
-    within: bool = False

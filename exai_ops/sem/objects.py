@@ -33,7 +33,6 @@ NAMED_KINDS: Final = {
     "_asyncio.FutureIter": "future_iter", "weakref": "weakref", "weakref.ReferenceType": "weakref",
     "TaskStepMethWrapper": "task_wakeup", "TaskWakeupMethWrapper": "task_wakeup",
 }  # fmt: skip
-_C_FUTURES: Final = frozenset({"_asyncio.Task", "_asyncio.Future"})
 
 
 class Function(NamedTuple):
@@ -63,20 +62,12 @@ class Objects(Values):
         }
         self._fixed = dict(self._kinds)
         self._codes: dict[int, CodeInfo | None] = {}
-        self._written_in_c: dict[int, bool] = {}
 
     def forget(self) -> None:
-        """Forget everything that was read, but for types that are found again as they were."""
+        """Forget everything that was read."""
         super().forget()
+        self._kinds = dict(self._fixed)
         self._codes.clear()
-        self._kinds = {one: kind for one, kind in self._kinds.items() if kind}
-
-    def drop(self, address: int) -> None:
-        """Forget what is known of a type, which may be another by now."""
-        super().drop(address)
-        self._written_in_c.pop(address, None)
-        if address not in self._fixed:
-            self._kinds.pop(address, None)
 
     def kind(self, address: int) -> str:
         """A value of ``KINDS`` or ``NAMED_KINDS``, ``instance`` for other objects, ``""`` for none."""
@@ -89,15 +80,6 @@ class Objects(Values):
             known = self._classify(kind) if kind and self.is_type(kind) else ""
             self._kinds[kind] = known
         return known
-
-    def is_c_future(self, address: int) -> bool:
-        """Whether a task or future is one of those written in C, which others may derive from."""
-        kind = self.type_of(address)
-        found = self._written_in_c.get(kind)
-        if found is None:
-            names = {self.type_name(one) for one in self.mro(kind)}
-            found = self._written_in_c[kind] = not names.isdisjoint(_C_FUTURES)
-        return found
 
     def cell(self, address: int) -> int:
         """What a cell holds, 0 when it is empty or no cell."""
@@ -172,7 +154,7 @@ class Objects(Values):
 
     def _classify(self, kind: int) -> str:
         for one in self.mro(kind):
-            known = self._fixed.get(one) or NAMED_KINDS.get(self.qualified(one))
+            known = self._fixed.get(one) or NAMED_KINDS.get(self._qualified(one))
             if known:
                 return known
         return "instance"

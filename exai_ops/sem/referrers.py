@@ -7,7 +7,7 @@ tables of all live containers are compared with all places at once, in one pass 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exai_ops.sem.frames import Frames
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from exai_ops.sem.objects import Objects
 
 _MAX_PLACES: Final = 20000
-_MOST_HOLDERS: Final = 256  # places of a dict's address that are looked at for the object that it is of
 
 
 class Ref(NamedTuple):
@@ -37,108 +36,53 @@ class Ref(NamedTuple):
 
 def find_referrers(objects: Objects, addresses: Iterable[int]) -> dict[int, list[Ref]]:
     """References to each of the objects; at most 20000 places in all."""
-    references = References(objects)
-    found = references.to(references.places(addresses))
-    holders = references.holders_of({ref.owner for some in found.values() for ref in some if is_entry(ref)})
-    return {address: resolved(some, holders) for address, some in found.items()}
-
-
-def is_entry(ref: Ref) -> bool:
-    """Whether a reference is a value in a dict, which may be the dict of an object."""
-    return ref.how.startswith("key:") and ref.owner != 0
-
-
-def resolved(refs: Iterable[Ref], holders: Mapping[int, int]) -> list[Ref]:
-    """References, each once, with the object in place of its dict, and an attribute in place of the key.
-
-    Args:
-        refs: As they were found.
-        holders: Dict -> the instance, module or class that it is the dict of.
-    """
-    return list(
-        dict.fromkeys(
-            Ref(holders[ref.owner], f"attr:{ref.how[5:-1]}")
-            if ref.owner in holders and ref.how.startswith("key:'")
-            else ref
-            for ref in refs
-        )
-    )
-
-
-class References:
-    """Leads from objects to the places that have their addresses, and from these to who refers.
-
-    Args:
-        objects: What reads them.
-        tables: Of all containers, where they were noted already; else each question notes them again.
-        known: Objects that are known to be there, of kinds that may refer to many.
-    """
-
-    def __init__(self, objects: Objects, tables: Tables | None = None, known: Iterable[int] = ()) -> None:
-        self._objects = objects
-        self._tables = tables
-        self._holders = Holders(objects, known)
-
-    def places(self, addresses: Iterable[int]) -> dict[int, list[int]]:
-        """Where the addresses of these objects are, in one pass over the memory."""
-        wanted = {address for address in addresses if address}
-        if not wanted:
-            return {}
-        tagged = {word | 1: word for word in wanted} if self._objects.layout.get("tags", 0) > 0 else {}
-        found: dict[int, list[int]] = {address: [] for address in wanted}
-        left = _MAX_PLACES
-        for word, there in self._objects.memory.find(wanted | tagged.keys()).items():
-            found[tagged.get(word, word)] += there[:left]
-            left -= len(there[:left])
+    wanted = {address for address in addresses if address}
+    found: dict[int, list[Ref]] = {address: [] for address in wanted}
+    if not wanted:
         return found
+    tagged = {word | 1: word for word in wanted} if objects.layout.get("tags", 0) > 0 else {}
+    places = {
+        place: tagged.get(word, word)
+        for word, there in objects.memory.find(wanted | tagged.keys()).items()
+        for place in there[:_MAX_PLACES]
+    }
+    while len(places) > _MAX_PLACES:
+        places.popitem()
+    raw = _Places(objects).owners(list(places))
+    resolved = _InstanceDicts(objects).resolve(raw)
+    for place, ref in resolved:
+        if ref not in found[places[place]]:
+            found[places[place]].append(ref)
+    return found
 
-    def to(self, places: Mapping[int, list[int]]) -> dict[int, list[Ref]]:
-        """Object -> who refers to it from these places: live objects, and running frames."""
-        of = {place: address for address, some in places.items() for place in some}
-        found: dict[int, dict[Ref, None]] = {address: {} for address in places}
-        for place, ref in self._owners(list(of)):
-            found[of[place]][ref] = None
-        return {address: list(some) for address, some in found.items()}
 
-    def holders_of(self, dicts: set[int]) -> dict[int, int]:
-        """Dict -> the object that it is the dict of, for those that are one's; in one pass."""
-        return self.holders_at(self.places(dicts))
+class _Places:
+    """Leads from places in memory to the objects that they belong to."""
 
-    def holders_at(self, places: Mapping[int, list[int]]) -> dict[int, int]:
-        """The same, where it is known already where the addresses of these dicts are."""
-        found = {}
-        for one, some in places.items():
-            holder = next((held for place in some[:_MOST_HOLDERS] if (held := self._holder(one, place))), 0)
-            if holder:
-                found[one] = holder
-        return found
+    def __init__(self, objects: Objects) -> None:
+        self.objects = objects
+        self.holders = Holders(objects)
 
-    def _owners(self, places: list[int]) -> list[tuple[int, Ref]]:
+    def owners(self, places: list[int]) -> list[tuple[int, Ref]]:
         """(place, reference) of each place that a live object has, or a running frame."""
         found: list[tuple[int, Ref]] = []
         left = set(places)
-        for place, owner, how in self._noted().owners(sorted(places)) if places else ():
+        for place, owner, how in Tables(self.objects).owners(sorted(places)):
             found.append((place, Ref(owner, how)))
             left.discard(place)
-        for place in sorted(left):
-            held = self._holders.at(place)
-            if held is not None:
-                left.discard(place)
-                if held[1]:
-                    found.append((place, Ref(*held)))
+        if left:
+            for place in sorted(left):
+                held = self.holders.at(place)
+                if held is not None:
+                    left.discard(place)
+                    if held[1]:
+                        found.append((place, Ref(*held)))
         if left:
             found += self._running(left)
         return found
 
-    def _noted(self) -> Tables:
-        if self._tables is not None:
-            return self._tables
-        tables = Tables(self._objects)
-        tables.read()
-        return tables
-
     def _running(self, places: set[int]) -> Iterator[tuple[int, Ref]]:
-        for thread in Frames(self._objects).threads():
+        for thread in Frames(self.objects).threads():
             for frame in thread.frames:
                 names = frame.info.locals_names
                 for place in places:
@@ -148,14 +92,44 @@ class References:
                     elif len(names) <= index < len(names) + len(frame.stack):
                         yield place, Ref(0, f"thread:{thread.native}:stack:{index - len(names)}")
 
+
+class _InstanceDicts:
+    """Leads from the dict of an instance, module or class to that, and from a key to an attribute."""
+
+    def __init__(self, objects: Objects) -> None:
+        self.objects = objects
+        self.holders = Holders(objects)
+
+    def resolve(self, found: list[tuple[int, Ref]]) -> list[tuple[int, Ref]]:
+        dicts = {ref.owner for _, ref in found if ref.how.startswith("key:") and ref.owner}
+        if not dicts:
+            return found
+        holders = self._holders(dicts)
+        return [
+            (place, Ref(holders[ref.owner], f"attr:{ref.how[5:-1]}"))
+            if ref.owner in holders and ref.how.startswith("key:'")
+            else (place, ref)
+            for place, ref in found
+        ]
+
+    def _holders(self, dicts: set[int]) -> dict[int, int]:
+        found = {}
+        for one, places in self.objects.memory.find(dicts).items():
+            for place in places[:256]:
+                holder = self._holder(one, place)
+                if holder:
+                    found[one] = holder
+                    break
+        return found
+
     def _holder(self, one: int, place: int) -> int:
-        objects, layout = self._objects, self._objects.layout
+        objects, layout = self.objects, self.objects.layout
         managed = layout.get("managed_dict", 0)
         if managed:
             candidate = place - managed
             if objects.instance_dict(candidate) == one and objects.is_live(candidate):
                 return candidate
-        held = self._holders.object_at(place)
+        held = self.holders.object_at(place)
         if not held:
             return 0
         kind = objects.kind(held)

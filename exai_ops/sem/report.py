@@ -3,74 +3,45 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
 from exai_ops.findings import Finding
-from exai_ops.sem.lines import one_line
 from exai_ops.sem.model import Holder, Judgement, Scan, Semaphore, Site, Verdict, Waiter
 from exai_ops.sem.rules import finding, findings, said
 
 SCHEMA_VERSION: Final = 1
 _MOST: Final = 5
 _KEPT_BY_THE_KERNEL: Final = ("threading.Lock", "threading.RLock", "multiprocessing.")
-_FOLDED: Final = 3
-_WIDTH: Final = 80
-_LOCKS: Final = frozenset({"Lock", "RLock", "Condition"})
 _CALM: Final = frozenset({Verdict.IDLE, Verdict.BUSY})
 
 
 def as_text(scan: Scan, judgements: Sequence[Judgement], *, most: int | None = _MOST) -> str:
-    """A block for each semaphore and a count at the end; at most ``most`` holders and waiters of each.
-
-    With such a limit many locks that are idle are a line.
-    """
-    counted = ((len(scan.semaphores), "semaphore"), (scan.tasks, "task"), (scan.threads, "thread"))
-    numbers = ", ".join(_number(n, noun) for n, noun in counted if n is not None)
+    """A block for each semaphore and a count at the end; at most ``most`` holders and waiters of each."""
+    counted = ((scan.semaphores, "semaphore"), (scan.tasks, "task"), (scan.threads, "thread"))
+    numbers = ", ".join(_number(n if isinstance(n, int) else len(n), noun) for n, noun in counted)
     python = f", Python {scan.python}" if scan.python else ""
     lines = [f"PID {scan.pid}{python}: {numbers}; read in {scan.took_s * 1000:.0f} ms"]
-    lines += [line for note in scan.notes for line in _wrapped("", f"note: {note}")]
-    pairs = list(zip(scan.semaphores, judgements, strict=True))
-    idle = sum(_is_idle_lock(*pair) for pair in pairs)
-    folds = most is not None and idle > _FOLDED
-    for semaphore, judgement in pairs:
-        if not folds or not _is_idle_lock(semaphore, judgement):
-            lines += ["", *_block(scan, semaphore, judgement, most)]
-    if folds:
-        lines += ["", f"IDLE  {idle} idle locks (--verbose shows them)"]
+    lines += [f"note: {note}" for note in scan.notes]
+    for semaphore, judgement in zip(scan.semaphores, judgements, strict=True):
+        lines += ["", *_block(scan.pid, semaphore, judgement, most)]
     counts = Counter(judgement.verdict for judgement in judgements)
     summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
-    return "\n".join([*map(one_line, lines), "", summary or "no semaphore"]) + "\n"
-
-
-def as_line(one: Finding) -> str:
-    """What is found beside the semaphores, with its hint."""
-    lines = [
-        f"{one.status:<8}{one.code}  {one.message}",
-        *([f"        hint: {one.hint}"] if one.hint else []),
-    ]
-    return "".join(f"{one_line(line)}\n" for line in lines)
+    return "\n".join([*lines, "", summary or "no semaphore"]) + "\n"
 
 
 def as_json(scans: Sequence[tuple[Scan, Sequence[Judgement]]], extra: Sequence[Finding] = ()) -> str:
-    """``{schema_version, processes: [scan with a verdict for each semaphore], findings: [...]}``.
-
-    A finding has the ``pid`` of its process, null when it is of none.
-    """
+    """``{schema_version, processes: [scan with a verdict for each semaphore], findings: [...]}``."""
     processes = [document(scan, judgements) for scan, judgements in scans]
-    found = [(scan.pid, one) for scan, judgements in scans for one in findings(scan, judgements)]
+    found = [f for scan, judgements in scans for f in findings(scan, judgements)] + list(extra)
     whole = {
         "schema_version": SCHEMA_VERSION,
         "processes": processes,
-        "findings": [
-            one._asdict() | {"where": one.where._asdict(), "pid": pid}
-            for pid, one in [*found, *((None, one) for one in extra)]
-        ],
+        "findings": [one._asdict() | {"where": one.where._asdict()} for one in found],
     }
-    return json.dumps(whole, indent=2) + "\n"
+    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
 def document(scan: Scan, judgements: Sequence[Judgement]) -> dict[str, Any]:
@@ -82,23 +53,7 @@ def document(scan: Scan, judgements: Sequence[Judgement]) -> dict[str, Any]:
     return data
 
 
-def _is_idle_lock(one: Semaphore, judgement: Judgement) -> bool:
-    return judgement.verdict is Verdict.IDLE and one.kind.rpartition(".")[2] in _LOCKS and not one.waiters
-
-
-def _wrapped(indent: str, text: str) -> list[str]:
-    """Lines of a sentence of ours, as wide as a terminal is at least."""
-    return textwrap.wrap(
-        one_line(text),
-        _WIDTH,
-        initial_indent=indent,
-        subsequent_indent=f"{indent}    ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def _block(scan: Scan, one: Semaphore, judgement: Judgement, most: int | None) -> Iterator[str]:
+def _block(pid: int, one: Semaphore, judgement: Judgement, most: int | None) -> Iterator[str]:
     name = one.where[0] if one.where else f"at {one.address:#x}"
     yield f"{judgement.verdict.upper()}  {name}  {one.type_name or one.kind}"
     yield f"    {said(one, judgement)}"
@@ -113,8 +68,7 @@ def _block(scan: Scan, one: Semaphore, judgement: Judgement, most: int | None) -
     if not one.value and not one.waiters and one.kind.startswith(_KEPT_BY_THE_KERNEL):
         yield f"    waits: not known of a {one.kind}: threads and processes that wait for one are in no list"
     if judgement.verdict not in _CALM:
-        hint = finding(scan.pid, one, judgement, within=scan.within).hint
-        yield from _wrapped("    ", f"hint: {hint}")
+        yield f"    hint: {finding(pid, one, judgement).hint}"
 
 
 def _listed(label: str, blocks: list[list[str]], most: int | None) -> Iterator[str]:

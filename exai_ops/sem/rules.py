@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from exai_ops.findings import Finding, Location, Status
-from exai_ops.sem.lines import one_line
 from exai_ops.sem.model import Judgement, Scan, Semaphore, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A verdict's row. ``title`` is the good outcome; ``explanation`` says how it is come by.
-
-    ``hint_within`` is what to do once the process was looked at from within.
-    """
+    """A verdict's row. ``title`` is the good outcome; ``explanation`` says how it is come by."""
 
     code: str
     severity: Status
     title: str
     hint: str
     explanation: str
-    hint_within: str = ""
     verdicts: frozenset[Verdict] = frozenset()
 
 
@@ -32,7 +27,7 @@ RULES: Final[tuple[Rule, ...]] = (
         code="SEM001",
         severity=Status.ERROR,
         title="every permit that is out can still be given back",
-        hint="look at the line that takes it: release in a finally, or take it in an async with block",
+        hint="look at the line that takes it: release in a finally, or take it with async with",
         explanation="A permit is out, and nothing that lives can give it back: no frame inside a with block "
         "or between acquire and release, no object, callback or timer that releases. Said only "
         "when two scans at least a second apart agree. The number is the smaller of the two.",
@@ -53,7 +48,6 @@ RULES: Final[tuple[Rule, ...]] = (
         severity=Status.WARNING,
         title="it is clear who gives back each permit that is out",
         hint="follow it with exai sem watch PID, or look from inside with exai sem check PID --inject",
-        hint_within="follow it with exai sem watch PID, which says when a permit is lost",
         explanation="A permit is out, and something might give it back, but nothing shows that it has it: an "
         "object that knows the semaphore, or a task that may call release on a way that need not "
         "be taken.",
@@ -72,8 +66,8 @@ RULES: Final[tuple[Rule, ...]] = (
         code="SEM005",
         severity=Status.SKIP,
         title="the bound of every semaphore is known",
-        hint="exai sem watch PID --for 60s tells a loss without it; "
-        "BoundedSemaphore and TrackedSemaphore keep it",
+        hint="exai sem watch PID --for 60s tells a loss without it; BoundedSemaphore and "
+        "TrackedSemaphore keep it",
         explanation="A plain Semaphore does not keep the number that it was made with, and the source could "
         "not say it either. So nothing is said of its permits, good or bad.",
     ),
@@ -82,7 +76,6 @@ RULES: Final[tuple[Rule, ...]] = (
         severity=Status.UNKNOWN,
         title="every semaphore could be read",
         hint="run it again; if it stays so, exai sem check PID --inject looks from inside",
-        hint_within="run it again; if it stays so, exai sem watch PID follows it",
         explanation="Something could not be read, or went on changing while it was read. Nothing is said of "
         "it.",
     ),
@@ -99,7 +92,7 @@ RULES: Final[tuple[Rule, ...]] = (
         code="SEM008",
         severity=Status.UNKNOWN,
         title="every process that was asked for could be read",
-        hint="exai sem check PID says of that process alone what would allow it",
+        hint="see the message",
         explanation="With --all or a name, a process was found and could not be looked into. Said whatever "
         "--only asks for: of that process nothing else is known.",
     ),
@@ -126,75 +119,23 @@ def rule_of(code: str) -> Rule:
 def findings(scan: Scan, judgements: Sequence[Judgement]) -> Iterator[Finding]:
     """One for each semaphore, in their order: what is idle or busy is ``ok``."""
     for semaphore, judgement in zip(scan.semaphores, judgements, strict=True):
-        yield finding(scan.pid, semaphore, judgement, within=scan.within)
+        yield finding(scan.pid, semaphore, judgement)
 
 
-def finding(pid: int, semaphore: Semaphore, judgement: Judgement, *, within: bool = False) -> Finding:
-    """What a verdict on one semaphore means.
-
-    Args:
-        within: Whether the process was looked at from within, so that the hint is not to do so.
-    """
+def finding(pid: int, semaphore: Semaphore, judgement: Judgement) -> Finding:
+    """What a verdict on one semaphore means."""
     rule = _rule(semaphore, judgement)
     where = _location(semaphore)
-    message = f"{named(semaphore)}: {said(semaphore, judgement)} (PID {pid})"
+    message = f"{named(semaphore)}: {said(semaphore, judgement)}"
     if rule is None:
         return Finding("SEM001", Status.OK, message, "", where)
-    hint = rule.hint_within if within and rule.hint_within else rule.hint
-    return Finding(rule.code, rule.severity, message, _in_words_of(semaphore, hint, pid), where)
-
-
-def unread(pid: int, message: str, hint: str | None) -> Finding:
-    """That a process could not be read."""
-    rule = _BY_CODE["SEM008"]
-    return Finding(
-        rule.code, rule.severity, one_line(message), hint or rule.hint.replace("PID", str(pid)), Location()
-    )
-
-
-def ordered(scan: Scan, judgements: Sequence[Judgement]) -> tuple[Scan, list[Judgement]]:
-    """The same, what is lost first, then by name: as it was, of those that are alike."""
-    pairs = sorted(
-        zip(scan.semaphores, judgements, strict=True),
-        key=lambda pair: (_RANK[pair[1].verdict], pair[0].where[:1]),
-    )
-    return replace(scan, semaphores=tuple(one for one, _ in pairs)), [judgement for _, judgement in pairs]
-
-
-_RANK: Final = {
-    verdict: rank
-    for rank, verdict in enumerate((
-        Verdict.LEAKED, Verdict.OVER_RELEASED, Verdict.SUSPECT, Verdict.UNKNOWN, Verdict.SATURATED,
-        Verdict.BUSY, Verdict.IDLE,
-    ))
-}  # fmt: skip
-_WORDS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
-    "threading": (
-        ("an async with", "a with"),
-        ("BoundedSemaphore and TrackedSemaphore keep it", "BoundedSemaphore keeps it"),
-    ),
-    "multiprocessing": (
-        ("an async with", "a with"),
-        ("BoundedSemaphore and TrackedSemaphore keep it", "BoundedSemaphore keeps it"),
-    ),
-    "anyio": (
-        ("BoundedSemaphore raises", "Semaphore(n, max_value=n) raises"),
-        ("BoundedSemaphore and TrackedSemaphore keep it", "Semaphore(n, max_value=n) keeps it"),
-    ),
-}
-"""Library -> what to say in its words: (asyncio's, its own)."""
-
-
-def _in_words_of(semaphore: Semaphore, hint: str, pid: int) -> str:
-    for old, new in _WORDS.get(semaphore.kind.partition(".")[0], ()):
-        hint = hint.replace(old, new)
-    return hint.replace("PID", str(pid))
+    return Finding(rule.code, rule.severity, message, rule.hint.replace("PID", str(pid)), where)
 
 
 def named(semaphore: Semaphore) -> str:
     """The name that a person knows it by."""
     name = semaphore.where[0] if semaphore.where else f"at {semaphore.address:#x}"
-    return one_line(f"{name} ({semaphore.type_name or semaphore.kind})")
+    return f"{name} ({semaphore.type_name or semaphore.kind})"
 
 
 def said(semaphore: Semaphore, judgement: Judgement) -> str:
@@ -206,7 +147,7 @@ def said(semaphore: Semaphore, judgement: Judgement) -> str:
     if waiting:
         parts.append(f"{waiting} waiting")
     if judgement.why:
-        parts.append(one_line(judgement.why))
+        parts.append(judgement.why)
     return ", ".join(parts)
 
 
@@ -220,4 +161,4 @@ def _location(semaphore: Semaphore) -> Location:
     name = semaphore.where[0] if semaphore.where else None
     if semaphore.built is None:
         return Location(None, None, name)
-    return Location(one_line(semaphore.built.file), semaphore.built.line, name)
+    return Location(semaphore.built.file, semaphore.built.line, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from exai_ops.sem.memory import Window
 from exai_ops.sem.search import Search
@@ -16,15 +16,6 @@ _VALUES_REACH: Final = 1 << 16  # bytes that the values of an instance may cover
 _KEYS_REACH: Final = 1 << 32
 _MAX_CHAIN: Final = 10000
 _COUNT: Final = (1 << 32) - 1  # of references; since 3.14 flags lie above
-_LOWEST: Final = 4096  # no table lies below
-
-LIST, DICT, SET, DEQUE, MANAGED = 1, 2, 4, 8, 16
-_BITS: Final = {"list": LIST, "dict": DICT, "set": SET, "deque": DEQUE}
-
-_Ranges: TypeAlias = tuple[Any, Any, Any]
-"""Where tables begin, where they end, and whose they are: arrays of one length."""
-_Starts: TypeAlias = tuple[Any, Any]
-"""Where tables begin, and whose they are."""
 
 
 class _Nearest:
@@ -43,7 +34,7 @@ class _Nearest:
         at = np.searchsorted(self._places, starts)
         good = at < self._places.size
         at, starts, owners = at[good], starts[good], owners[good]
-        good = self._places[at] - starts < self._reach
+        good = (starts > 4096) & (self._places[at] - starts < self._reach)
         at, starts, owners = at[good], starts[good], owners[good]
         if not at.size:
             return
@@ -67,111 +58,91 @@ class _Nearest:
 
 
 class Tables:
-    """The tables of all live containers, noted in one pass over the memory, to be compared with places."""
+    """Compares the tables of all live containers with given places."""
 
     def __init__(self, objects: Objects) -> None:
         self.objects = objects
         self.layout = objects.layout
-        self._ranges: list[_Ranges] = []
-        self._keys: list[_Starts] = []
-        self._values: list[_Starts] = []
-        self._attributes: list[_Starts] = []
-        self._deques: list[int] = []
-
-    def kinds(self) -> dict[int, int]:
-        """The types of containers, and what each is: ``LIST`` and the others, together."""
-        objects = self.objects
-        managed = self.layout.minor >= (3, 11)
-        found = {}
-        for one in {*objects.types(), *objects.static.values()}:
-            bits = _BITS.get(objects.kind_of_type(one), 0)
-            if managed and objects.flags(one) & MANAGED_DICT:
-                bits |= MANAGED
-            if bits:
-                found[one] = bits
-        return found
-
-    def read(self) -> None:
-        """Note all tables in a pass of their own."""
-        import numpy as np
-
-        kinds = self.kinds()
-        search = Search(kinds)
-        bits = np.array([kinds[word] for word in search.words.tolist()], dtype=np.uint16)
-        for window in self.objects.memory.windows():
-            at, which = search.sought(window.words[window.first : window.last])
-            at += window.first
-            good = np.flatnonzero(at > 0)
-            good = good[window.words[at[good] - 1] & np.uint64(_COUNT) > 0]  # others were let go of
-            self.note(window, at[good], bits[which[good]])
-
-    def note(self, window: Window, at: Any, bits: Any) -> None:
-        """Take in the containers of a window: indices of the words that say their types, and their kinds."""
-        if not at.size:
-            return
-        import numpy as np
-
-        words, layout = window.words, self.layout
-
-        def of(kind: int) -> Any:
-            return at[bits & np.uint16(kind) > 0]
-
-        def word(indices: Any, name: str) -> Any:
-            return words.take(indices - 1 + layout[name] // 8, mode="clip")
-
-        eight, most = np.uint64(8), np.uint64(1 << 32)
-        if (lists := of(LIST)).size:
-            sizes = np.minimum(words.take(lists + 1, mode="clip"), most)
-            self._note(self._ranges, window, lists, word(lists, "list_items"), eight * sizes)
-        if (sets := of(SET)).size:
-            mask = np.minimum(word(sets, "set_mask"), most)
-            sizes = np.uint64(16) * (mask + np.uint64(1))
-            self._note(self._ranges, window, sets, word(sets, "set_table"), sizes)
-        if (deques := of(DEQUE)).size:
-            sizes = np.full(deques.size, layout["dq_link"] + 8, dtype=np.uint64)
-            for name in ("dq_left", "dq_right"):
-                self._note(self._ranges, window, deques, word(deques, name), sizes)
-            many = deques[word(deques, "dq_left") != word(deques, "dq_right")]
-            self._deques += self._addresses(window, many).tolist()
-        if (dicts := of(DICT)).size:
-            self._note_starts(self._keys, window, dicts, word(dicts, "ma_keys"))
-            self._note_starts(self._values, window, dicts, word(dicts, "ma_values"))
-        self._managed(window, of(MANAGED))
+        self._kinds: dict[str, Search] = {}
 
     def owners(self, places: list[int]) -> Iterator[tuple[int, int, str]]:
         """(place, container, how) of each place that lies in a container's table; ``places`` in order."""
         import numpy as np
 
-        self._at: Any = np.array(places, dtype=np.uint64)
+        self._at = np.array(places, dtype=np.uint64)
+        self._keys = _Nearest(self._at, _KEYS_REACH)
+        self._values = _Nearest(self._at, _VALUES_REACH)
+        self._attributes = _Nearest(self._at, _VALUES_REACH)
         self._found: list[tuple[int, int, str]] = []
-        for chunk in self._ranges:
-            self._covering(chunk)
+        self._deques: list[int] = []
+        every = self._searches()
+        for window in self.objects.memory.windows():
+            self._window(window, every)
         yield from self._found
-        yield from self._in_dicts(self._nearest(self._keys, _KEYS_REACH))
-        yield from self._in_values(self._nearest(self._values, _VALUES_REACH))
-        yield from self._in_attributes(self._nearest(self._attributes, _VALUES_REACH))
+        yield from self._in_dicts()
+        yield from self._in_values()
+        yield from self._in_attributes()
         yield from self._in_deques()
 
-    def _nearest(self, chunks: list[_Starts], reach: int) -> _Nearest:
-        found = _Nearest(self._at, reach)
-        for starts, owners in chunks:
-            found.add(starts, owners)
-        return found
+    def _searches(self) -> Search:
+        objects = self.objects
+        groups: dict[str, set[int]] = {
+            "list": set(),
+            "dict": set(),
+            "set": set(),
+            "deque": set(),
+            "managed": set(),
+        }
+        for one in {*objects.types(), *objects.static.values()}:
+            kind = objects.kind_of_type(one)
+            if kind in groups:
+                groups[kind].add(one)
+            if self.layout.minor >= (3, 11) and objects.flags(one) & MANAGED_DICT:
+                groups["managed"].add(one)
+        self._kinds = {name: Search(group) for name, group in groups.items()}
+        return Search(set().union(*groups.values()))
 
-    def _note(self, into: list[_Ranges], window: Window, at: Any, starts: Any, sizes: Any) -> None:
+    def _window(self, window: Window, every: Search) -> None:
         import numpy as np
 
-        good = np.flatnonzero((starts > np.uint64(_LOWEST)) & (sizes > np.uint64(0)))
-        if good.size:
-            starts = starts[good]
-            into.append((starts, starts + sizes[good], self._addresses(window, at[good])))
+        words, layout = window.words, self.layout
+        at = every.hits(words[window.first : window.last]) + window.first
+        at = at[at > 0]
+        at = at[words[at - 1] & np.uint64(_COUNT) > 0]  # others were let go of
+        if not at.size:
+            return
+        types = words[at]
 
-    def _note_starts(self, into: list[_Starts], window: Window, at: Any, starts: Any) -> None:
-        import numpy as np
+        def of(kind: str) -> Any:
+            return at[self._kinds[kind].member(types)]
 
-        good = np.flatnonzero(starts > np.uint64(_LOWEST))
-        if good.size:
-            into.append((starts[good], self._addresses(window, at[good])))
+        def word(indices: Any, name: str) -> Any:
+            return words.take(indices - 1 + layout[name] // 8, mode="clip")
+
+        eight, size = np.uint64(8), 1
+        lists = of("list")
+        starts = word(lists, "list_items")
+        self._ranges(
+            window,
+            lists,
+            starts,
+            starts + eight * np.minimum(words.take(lists + size, mode="clip"), np.uint64(1 << 32)),
+        )
+        sets = of("set")
+        starts = word(sets, "set_table")
+        mask = np.minimum(word(sets, "set_mask"), np.uint64(1 << 32))
+        self._ranges(window, sets, starts, starts + np.uint64(16) * (mask + np.uint64(1)))
+        deques = of("deque")
+        one_block = np.uint64(layout["dq_link"] + 8)
+        for name in ("dq_left", "dq_right"):
+            starts = word(deques, name)
+            self._ranges(window, deques, starts, starts + one_block)
+        many = deques[word(deques, "dq_left") != word(deques, "dq_right")]
+        self._deques += self._addresses(window, many).tolist()
+        dicts = of("dict")
+        self._keys.add(word(dicts, "ma_keys"), self._addresses(window, dicts))
+        self._values.add(word(dicts, "ma_values"), self._addresses(window, dicts))
+        self._managed(window, of("managed"))
 
     def _managed(self, window: Window, at: Any) -> None:
         """Instances whose attributes lie in a block of their own: 3.11 and 3.12."""
@@ -184,27 +155,25 @@ class Tables:
         if self.layout["values_tag"]:
             good = (starts & np.uint64(1)) == 1
             at, starts = at[good], starts[good] + np.uint64(1)
-        self._note_starts(self._attributes, window, at, starts)
+        self._attributes.add(starts, self._addresses(window, at))
 
     def _addresses(self, window: Window, at: Any) -> Any:
         import numpy as np
 
         return (at.astype(np.int64) * 8 + (window.start - 8)).astype(np.uint64)
 
-    def _covering(self, chunk: _Ranges) -> None:
-        """Book the containers whose table, of known size, covers a place."""
+    def _ranges(self, window: Window, at: Any, starts: Any, ends: Any) -> None:
+        """Containers whose table, of known size, covers a place."""
         import numpy as np
 
-        places, (starts, ends, owners) = self._at, chunk
-        first: Any = np.searchsorted(places, starts)
-        good = np.flatnonzero(first < places.size)
-        good = good[places[first[good]] < ends[good]]
+        first = np.searchsorted(self._at, starts)
+        last = np.searchsorted(self._at, ends)
+        good = np.flatnonzero((first < last) & (starts > np.uint64(4096)))
         for index in good.tolist():
-            owner = int(owners[index])
+            owner = int(at[index]) * 8 + window.start - 8
             if not self.objects.is_live(owner):
                 continue
-            end = int(np.searchsorted(places, ends[index]))
-            for place in places[int(first[index]) : end].tolist():
+            for place in self._at[first[index] : last[index]].tolist():
                 how = self._how(owner, place, int(starts[index]))
                 if how:
                     self._found.append((place, owner, how))
@@ -226,9 +195,9 @@ class Tables:
             before += end - first
         return ""
 
-    def _in_dicts(self, near: _Nearest) -> Iterator[tuple[int, int, str]]:
+    def _in_dicts(self) -> Iterator[tuple[int, int, str]]:
         objects = self.objects
-        for place, keys, owner in near.pairs():
+        for place, keys, owner in self._keys.pairs():
             start, entry, count = objects.keys_shape(keys)
             if not count or not start <= place < start + entry * count or not objects.is_live(owner):
                 continue
@@ -241,18 +210,18 @@ class Tables:
             elif part == entry - 16:
                 yield place, owner, "key"
 
-    def _in_values(self, near: _Nearest) -> Iterator[tuple[int, int, str]]:
+    def _in_values(self) -> Iterator[tuple[int, int, str]]:
         objects = self.objects
-        for place, start, owner in near.pairs():
+        for place, start, owner in self._values.pairs():
             keys = objects.memory.u64(owner + self.layout["ma_keys"])
             names = objects.names_of_keys(keys)
             index = (place - start - self.layout["values_data"]) // 8
             if 0 <= index < len(names) and objects.is_live(owner):
                 yield place, owner, f"key:{names[index]!r}"
 
-    def _in_attributes(self, near: _Nearest) -> Iterator[tuple[int, int, str]]:
+    def _in_attributes(self) -> Iterator[tuple[int, int, str]]:
         objects = self.objects
-        for place, start, owner in near.pairs():
+        for place, start, owner in self._attributes.pairs():
             values, keys = objects.inline_values(owner)
             names = objects.names_of_keys(keys) if values == start else []
             index = (place - start) // 8

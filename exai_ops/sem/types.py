@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
-from exai_ops.sem.catalogue import Catalogue
 from exai_ops.sem.layout import Layout
 from exai_ops.sem.maps import base_of
 from exai_ops.sem.memory import Memory
@@ -35,29 +34,22 @@ class Types:
         self.none = base + layout["none"]
         self._type = self.static["type"]
         self._names: dict[int, str] = {}
-        self._fixed_types = frozenset(self.static.values())
-        self.catalogue = Catalogue(self, self.drop)
-        self._listed = False
+        self._types: dict[int, str] | None = None
         self._mros: dict[int, list[int]] = {}
         self._flags: dict[int, int] = {}
-        self.most_references = _COUNT if layout.minor < (3, 14) else (1 << 64) - 1
+        self._most = _COUNT if layout.minor < (3, 14) else (1 << 64) - 1
         self._off_name = layout["tp_name"]
         self._off_mro = layout["tp_mro"]
         self._off_items = layout["tuple_items"]
         self._off_flags = layout["tp_flags"]
 
     def forget(self) -> None:
-        """Forget which types there are, and every page that was read; types that are found again as they
-        were are not read again.
-        """
+        """Forget which types there are, and every page that was read."""
         self.memory.refresh()
-        self._listed = False
-
-    def drop(self, address: int) -> None:
-        """Forget what is known of a type, which may be another by now."""
-        self._names.pop(address, None)
-        self._mros.pop(address, None)
-        self._flags.pop(address, None)
+        self._types = None
+        self._names.clear()
+        self._mros.clear()
+        self._flags.clear()
 
     def type_of(self, address: int) -> int:
         """The address of an object's type, 0 when it cannot be read."""
@@ -88,15 +80,8 @@ class Types:
 
     def is_type(self, address: int) -> bool:
         """Whether a type object lies here."""
-        if address in self._fixed_types or (self._listed and address in self.catalogue.names):
+        if address in self.static.values():
             return True
-        return self._is_type(address)
-
-    def is_live_type(self, address: int) -> bool:
-        """Whether a type object that is in use lies here, read anew."""
-        return self._is_type(address) and self._is_live_of(address, self.type_of(address))
-
-    def _is_type(self, address: int) -> bool:
         if not address or address & 7:
             return False
         kind = self.type_of(address)
@@ -107,20 +92,14 @@ class Types:
 
     def types(self) -> dict[int, str]:
         """Every type there is, with its name: ``module.Name`` where that is known."""
-        if not self._listed:
-            self.begin_listing()
-            self.catalogue.read(self.memory.windows)
-            self.end_listing()
-        return self.catalogue.names
-
-    def begin_listing(self) -> None:
-        """List the types anew: for as long as it lasts, those that are known are those there are."""
-        self.catalogue.begin()
-        self._listed = True
-
-    def end_listing(self) -> None:
-        """Let go of the types that were not found again."""
-        self.catalogue.end()
+        if self._types is None:
+            self._types = {}
+            new = self._types_of({self._type})
+            while new:
+                self._types.update(new)
+                meta = {one for one in new if self.flags(one) & _TYPE_SUBCLASS and one != self._type}
+                new = self._types_of(meta) if meta else {}
+        return self._types
 
     def subtypes(self, address: int) -> set[int]:
         """A type and all that derive from it."""
@@ -135,27 +114,22 @@ class Types:
         """Live objects by their exact type, in one pass over the memory."""
         import numpy as np
 
-        wanted = Search(types)
-        count, most = np.uint64(_COUNT), np.uint64(self.most_references)
-        hits: list[tuple[int, int]] = []
-        for window in self.memory.windows():
-            at, which = wanted.sought(window.words[window.first : window.last])
-            good = at + window.first > 0
-            at, which = at[good] + window.first, which[good]
-            references = window.words[at - 1]
-            good = (references & count > 0) & (references <= most)
-            kinds = wanted.words[which[good]].tolist()
-            hits += zip((window.start + 8 * (at[good] - 1)).tolist(), kinds, strict=True)
         found: dict[int, list[int]] = {one: [] for one in types}
-        for address, kind in self.living(hits):
-            found[kind].append(address)
+        wanted = Search(found)
+        count, most = np.uint64(_COUNT), np.uint64(self._most)
+        hits: list[int] = []
+        for window in self.memory.windows():
+            inner = window.words[window.first : window.last]
+            at = wanted.hits(inner) + window.first
+            at = at[at > 0]
+            references = window.words[at - 1]
+            at = at[(references & count > 0) & (references <= most)]
+            hits += (window.start + 8 * (at - 1)).tolist()
+        for address in hits:
+            kind = self.type_of(address)
+            if kind in found and self._is_live_of(address, kind):
+                found[kind].append(address)
         return found
-
-    def living(self, hits: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-        """Those of (address, type) that are live objects of just this type now."""
-        for address, kind in hits:
-            if self.type_of(address) == kind and self._is_live_of(address, kind):
-                yield address, kind
 
     def is_live(self, address: int) -> bool:
         """Whether a plausible object lies here: a known type, sane references, agreeing links."""
@@ -166,7 +140,7 @@ class Types:
 
     def _is_live_of(self, address: int, kind: int) -> bool:
         references = self.memory.u64(address)
-        if not references & _COUNT > 0 or references > self.most_references:
+        if not references & _COUNT > 0 or references > self._most:
             return False
         flags = self.flags(kind)
         if not flags & HAVE_GC:
@@ -204,8 +178,18 @@ class Types:
             return False
         return self.type_name(kind) in _UNTRACKED
 
-    def qualified(self, address: int) -> str:
-        """``module.Name`` of a type, where that is known."""
+    def _types_of(self, metatypes: Iterable[int]) -> dict[int, str]:
+        hits = self.memory.find(set(metatypes))
+        known = self._types or {}
+        found = {}
+        for places in hits.values():
+            for place in places:
+                one = place - 8
+                if one not in known and self.is_type(one) and self._is_live_of(one, self.type_of(one)):
+                    found[one] = self._qualified(one)
+        return found
+
+    def _qualified(self, address: int) -> str:
         return self.type_name(address)
 
     def _tuple(self, address: int, limit: int) -> list[int]:

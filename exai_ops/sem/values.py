@@ -28,16 +28,12 @@ class Values(Types):
         self._qualifieds: dict[int, str] = {}
 
     def forget(self) -> None:
-        """Forget everything that was read, but for types that are found again as they were."""
+        """Forget everything that was read."""
         super().forget()
+        self._members.clear()
         self._keys.clear()
-
-    def drop(self, address: int) -> None:
-        """Forget what is known of a type, which may be another by now."""
-        super().drop(address)
-        self._members.pop(address, None)
-        self._deques.pop(address, None)
-        self._qualifieds.pop(address, None)
+        self._deques.clear()
+        self._qualifieds.clear()
 
     def is_a(self, address: int, name: str) -> bool:
         """Whether an object is of a builtin type or of one derived from it."""
@@ -291,8 +287,7 @@ class Values(Types):
             found += self.memory.words(block + 8 + 8 * first, end - first)
         return found
 
-    def qualified(self, address: int) -> str:
-        """``module.Name`` of a type, where that is known."""
+    def _qualified(self, address: int) -> str:
         known = self._qualifieds.get(address)
         if known is None:
             known = self._qualifieds[address] = self._find_qualified(address)

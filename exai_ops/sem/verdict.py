@@ -9,7 +9,6 @@ With ``missing = bound - value - granted``, H permits with certain holders and P
     missing <= H + P                   suspect
     else                               leaked, missing - H - P
 
-Where something is not understood that might give permits back, or make more of them, it is suspect instead.
 An accusation holds when two scans at least ``AGREE_S`` apart agree on it, by the smaller number.
 """
 
@@ -31,18 +30,12 @@ def judge(one: Semaphore) -> Judgement:
         return _without_bound(one)
     missing = one.bound - one.value - one.granted
     if missing < 0:
-        return _over_released(one, one.held - missing)
+        return Judgement(Verdict.OVER_RELEASED, one.held - missing)
     if missing < one.proven:
-        return _over_released(one, one.proven - missing)
+        return Judgement(Verdict.OVER_RELEASED, one.proven - missing)
     if missing == 0:
         return Judgement(Verdict.IDLE)
     return _missing(one, missing)
-
-
-def _over_released(one: Semaphore, number: int) -> Judgement:
-    if one.doubt_over:
-        return Judgement(Verdict.SUSPECT, number, one.doubt_over)
-    return Judgement(Verdict.OVER_RELEASED, number)
 
 
 def _missing(one: Semaphore, missing: int) -> Judgement:
@@ -50,10 +43,7 @@ def _missing(one: Semaphore, missing: int) -> Judgement:
         full = one.value == 0 and any(not waiter.granted for waiter in one.waiters)
         return Judgement(Verdict.SATURATED if full else Verdict.BUSY)
     if one.possible is None or missing <= one.held + one.possible:
-        what = "it" if missing - one.held == 1 else "them"
-        return Judgement(Verdict.SUSPECT, missing - one.held, f"something might give {what} back")
-    if one.doubt:
-        return Judgement(Verdict.SUSPECT, missing - one.held - one.possible, one.doubt)
+        return Judgement(Verdict.SUSPECT, missing - one.held, "something might give them back")
     return Judgement(Verdict.LEAKED, missing - one.held - one.possible)
 
 
@@ -63,9 +53,7 @@ def _without_bound(one: Semaphore) -> Judgement:
         return Judgement(Verdict.IDLE if one.value else Verdict.BUSY, why="it counts, and has no bound")
     starved = not one.value and not one.granted and any(not waiter.granted for waiter in one.waiters)
     if starved and not one.held and one.possible == 0:
-        return Judgement(
-            Verdict.SUSPECT, 1, "some wait, nothing is seen to hold a permit, and its bound is not known"
-        )
+        return Judgement(Verdict.LEAKED, 1, "some wait, and nothing holds a permit")
     if one.held and starved:
         return Judgement(Verdict.SATURATED)
     if one.held:

@@ -181,7 +181,7 @@ while True:
 def test_a_process_that_never_waits_is_not_harmed(python: str) -> None:
     with running(python, BUSY) as (child, _), InjectedScanner(child.pid, say=quiet) as scanner:
         for _ in range(5):
-            assert scanner.scan().threads
+            assert scanner.scan().threads >= 1
         assert child.poll() is None
 
 

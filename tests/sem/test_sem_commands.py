@@ -19,7 +19,6 @@ from typing import Any
 
 import pytest
 
-from exai_ops.commands.sem.plain import Options, parse
 from exai_ops.sem.rules import RULES
 
 from .targets import running
@@ -60,41 +59,6 @@ def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> N
         assert word in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("args", "expected"),
-    [
-        (["7"], Options(7)),
-        (["7", "--format", "json"], Options(7, "json")),
-        (["--fail-on=info", "7", "--format=short"], Options(7, "short", "info")),
-        ([], None),
-        (["name"], None),
-        (["\u0667"], None),
-        (["7", "8"], None),
-        (["7", "--verbose"], None),
-        (["--help"], None),
-        (["7", "--format"], None),
-        (["7", "--format", "--help"], None),
-        (["7", "--fail-on=-"], None),
-    ],
-)
-def test_plain_arguments_are_read_without_typer(args: list[str], expected: Options | None) -> None:
-    assert parse(args) == expected
-
-
-def test_the_plain_way_says_what_the_other_does() -> None:
-    def untimed(text: str) -> str:
-        return re.sub(r"read in \d+ ms|\"(at_s|took_s)\": [\d.]+", "", text)
-
-    with program("leaky/acquire_before_try.py") as child:
-        for name in ("text", "short", "json", "github", "sarif", "junit"):
-            args = ("check", child.pid, "--format", name)
-            plain, other = exai(*args), exai(*args, "--port", "9")  # an option that is not plain
-            assert (plain.returncode, untimed(plain.stdout)) == (other.returncode, untimed(other.stdout))
-            assert plain.returncode == 1
-    refused(exai("check", child.pid, "--format", "xml"), 2, "xml")
-    refused(exai("check", "7", "--fail-on", "never"), 2, "never")
-
-
 def test_a_leak_in_every_format() -> None:
     with program("leaky/acquire_before_try.py") as child:
         text = exai("check", child.pid)
@@ -116,20 +80,6 @@ def test_a_leak_in_every_format() -> None:
             done = exai("check", child.pid, "--format", name)
             assert done.returncode == 1
             assert words in done.stdout
-
-
-def test_what_is_good_is_no_annotation_and_quiet_says_nothing() -> None:
-    with program("healthy/gather_keeps_errors_clean.py") as child:
-        assert exai("check", child.pid, "--format", "github").stdout == ""
-        junit = exai("check", child.pid, "--format", "junit").stdout
-        assert 'failures="0" errors="0"' in junit
-        assert f"(PID {child.pid})" in junit
-    with program("leaky/pool_connect_error.py") as child:
-        done = exai("check", child.pid, "--quiet")
-        assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
-        done = exai("check", child.pid, "--fail-on", "none", "--format", "short")
-        assert done.returncode == 0
-        assert f"(PID {child.pid})" in done.stdout
 
 
 def test_a_program_by_its_name_and_when_it_is_stopped() -> None:

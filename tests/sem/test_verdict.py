@@ -22,8 +22,6 @@ def _semaphore(
     waiters: tuple[Waiter, ...] = (),
     granted: int = 0,
     why: str = "",
-    doubt: str = "",
-    doubt_over: str = "",
     bound_from: str = "stored",
 ) -> Semaphore:
     return Semaphore(
@@ -38,8 +36,6 @@ def _semaphore(
         granted=granted,
         holders=out,
         why=why,
-        doubt=doubt,
-        doubt_over=doubt_over,
     )
 
 
@@ -67,16 +63,10 @@ def _semaphore(
         (_semaphore(1, None), Verdict.UNKNOWN, 0),
         (_semaphore(1, None, HELD), Verdict.BUSY, 0),
         (_semaphore(0, None, HELD, waiters=(WAITS,)), Verdict.SATURATED, 0),
-        (_semaphore(0, None, waiters=(WAITS,)), Verdict.SUSPECT, 1),
+        (_semaphore(0, None, waiters=(WAITS,)), Verdict.LEAKED, 1),
         (_semaphore(0, None, MAYBE, waiters=(WAITS,)), Verdict.UNKNOWN, 0),
         (_semaphore(0, None, waiters=(WAITS,), bound_from="no bound"), Verdict.BUSY, 0),
         (_semaphore(7, None, bound_from="no bound"), Verdict.IDLE, 0),
-        (_semaphore(1, doubt="a greenlet may have it"), Verdict.SUSPECT, 2),
-        (_semaphore(2, 3, HELD, doubt="a greenlet may have it"), Verdict.BUSY, 0),
-        (_semaphore(1, doubt_over="it is a signal"), Verdict.LEAKED, 2),
-        (_semaphore(4, doubt_over="it is a signal"), Verdict.SUSPECT, 1),
-        (_semaphore(3, 3, HELD, doubt_over="it is a signal"), Verdict.SUSPECT, 1),
-        (_semaphore(3, doubt_over="it is a signal"), Verdict.IDLE, 0),
         (_semaphore(0, why="its attributes changed while they were read"), Verdict.UNKNOWN, 0),
     ],
 )

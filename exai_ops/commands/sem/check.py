@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,7 @@ import typer
 from exai_ops.commands.sem.options import processes
 from exai_ops.commands.terminal import visible
 from exai_ops.errors import ExaiError, UsageError
-from exai_ops.findings import Finding, Status, exit_code, parse_fail_on
+from exai_ops.findings import Finding, Location, Status, exit_code, parse_fail_on
 
 if TYPE_CHECKING:
     from exai_ops.commands.sem.choice import Choice
@@ -29,10 +28,7 @@ def check(
     format: Annotated[  # noqa: A002
         str, typer.Option(help="text, short, json, github, sarif or junit.")
     ] = "text",
-    fail_on: Annotated[
-        str, typer.Option(help="Least status that fails: info, warning, error, or none.")
-    ] = "error",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say it by the exit code alone.")] = False,
+    fail_on: Annotated[str, typer.Option(help="Least status that fails: info, warning, error.")] = "error",
     verbose: Annotated[
         bool, typer.Option("--verbose", help="All holders and waiters, not five of each.")
     ] = False,
@@ -62,7 +58,6 @@ def check(
     from exai_ops.commands.sem.choice import choose, shown
     from exai_ops.render import renderer
     from exai_ops.sem import report
-    from exai_ops.sem.rules import ordered
 
     choice = choose(only or (), skip or (), baseline, write=write_baseline)
     if list_rules or explain is not None:
@@ -71,8 +66,7 @@ def check(
         raise UsageError("--all and a process are both given", hint="give one of them")
     if inject and target is None:
         raise UsageError("--inject is for a process that is named", hint="exai sem check PID --inject")
-    render = renderer(format)
-    least = None if fail_on == "none" else parse_fail_on(fail_on)
+    render, least = renderer(format), parse_fail_on(fail_on)
     extra: list[Finding] = []
     if target is None and not every:
         from exai_ops.commands.sem.daemon import look_at_daemon
@@ -81,7 +75,6 @@ def check(
     else:
         pids = _every() if target is None else processes(target)
         looked = list(_look(pids, extra, lenient=every or len(pids) > 1, inject=inject))
-    looked = [ordered(*one) for one in looked]
     command = " ".join(["exai sem check", *(["--all"] if every else []), *([target] if target else [])])
     looked, said, extra = shown(choice, looked, extra, command)
     found = said + extra
@@ -90,27 +83,15 @@ def check(
 
         keep(choice.base, found)
         return 0
-    if not quiet:
-        if format == "text":
-            most = None if verbose else 5
-            blocks = [report.as_text(scan, judgements, most=most) for scan, judgements in looked]
-            blocks += [
-                f"{one.status:<8}{one.code}  {one.message}\n        hint: {one.hint}\n" for one in extra
-            ]
-            typer.echo("\n".join(blocks), nl=False)
-        elif format == "json":
-            typer.echo(report.as_json(looked, extra), nl=False)
-        else:
-            typer.echo(
-                render([f for f in found if format != "github" or f.status is not Status.OK]), nl=False
-            )
-    return _code(found, least)
-
-
-def _code(found: Sequence[Finding], least: Status | None) -> int:
-    """The exit code; with no status that fails, 3 for what could not be read, else 0."""
-    if least is None:
-        return 3 if any(one.status is Status.UNKNOWN for one in found) else 0
+    if format == "text":
+        most = None if verbose else 5
+        blocks = [report.as_text(scan, judgements, most=most) for scan, judgements in looked]
+        blocks += [f"{one.status:<8}{one.code}  {one.message}\n        hint: {one.hint}\n" for one in extra]
+        typer.echo(visible("\n".join(blocks)), nl=False)
+    elif format == "json":
+        typer.echo(report.as_json(looked, extra), nl=False)
+    else:
+        typer.echo(render(found), nl=False)
     return exit_code(found, fail_on=least)
 
 
@@ -139,12 +120,11 @@ def _look(pids: Sequence[int], extra: list[Finding], *, lenient: bool, inject: b
     """Each process, looked at; ``lenient`` makes a finding of one that cannot be, in place of an end."""
     from exai_ops.sem.check import look
     from exai_ops.sem.executable import ProcessGone
-    from exai_ops.sem.passive.daemon import DaemonScanner
-    from exai_ops.sem.rules import unread
+    from exai_ops.sem.passive.whole import WholeScanner
 
     for pid in pids:
         try:
-            with DaemonScanner(pid) as scanner:
+            with WholeScanner(pid) as scanner:
                 looked = look(scanner)
             yield _look_within(pid, *looked) if inject else looked
         except ExaiError as error:
@@ -152,7 +132,7 @@ def _look(pids: Sequence[int], extra: list[Finding], *, lenient: bool, inject: b
                 raise
             if isinstance(error, ProcessGone):
                 continue  # of all that there were when they were listed, it is one no more
-            extra.append(unread(pid, error.message, error.hint))
+            extra.append(Finding("SEM008", Status.UNKNOWN, error.message, error.hint or "", Location()))
 
 
 def _look_within(pid: int, scan: Scan, said: list[Judgement]) -> Looked:
@@ -163,8 +143,7 @@ def _look_within(pid: int, scan: Scan, said: list[Judgement]) -> Looked:
 
     if not is_open(said):
         typer.echo(f"--inject: nothing is in doubt about process {pid}, so no code is run in it", err=True)
-        return replace(scan, within=True), said
+        return scan, said
     with InjectedScanner(pid, say=lambda text: typer.echo(visible(text), err=True), outside=scan) as scanner:
         within, says = look(scanner)
-        both, verdicts = merged(scan, said, within, says, whole=scanner.whole)
-    return replace(both, within=True), verdicts
+        return merged(scan, said, within, says, whole=scanner.whole)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from exai_ops.commands.sem.options import duration_s, one_process, pause_s
+from exai_ops.commands.terminal import visible
 from exai_ops.errors import CouldNotLook, UsageError
 
 if TYPE_CHECKING:
@@ -86,7 +87,6 @@ def _changes(pid: int, until_s: float, every_s: float) -> Iterator[Change]:
 
 
 def _line(change: Change) -> str:
-    from exai_ops.sem.lines import one_line
     from exai_ops.sem.rules import named, said
 
     at = _second(change.at_s)
@@ -107,7 +107,7 @@ def _line(change: Change) -> str:
     for holder in change.last[:5]:
         lines.append(f"          last held by {holder.name} [{holder.what}]")
         lines += [f"              {site}" for site in holder.stack]
-    return "\n".join(map(one_line, lines))
+    return visible("\n".join(lines))
 
 
 def _known(bound: int | None) -> str:
@@ -129,7 +129,7 @@ def _row(change: Change) -> str:
         "verdict": None if change.judgement is None else change.judgement.verdict,
         "last_holders": _plain(change),
     }
-    return json.dumps(row)
+    return json.dumps(row, ensure_ascii=False)
 
 
 def _plain(change: Change) -> Sequence[object]:

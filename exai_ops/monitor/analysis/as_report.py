@@ -47,7 +47,9 @@ def _table(summary: Summary) -> Iterator[str]:
 
 def _cells(group: Group) -> list[str]:
     times = [_time(value) for value in (group.mean_ms, *group.percentiles)]
-    names = [name if len(name) <= 40 else name[:39] + "…" for name in group.names]
+    # A recording's names may hold anything; a line end in one would forge a line of this table.
+    shown = ["".join(c if c.isprintable() else repr(c)[1:-1] for c in name) for name in group.names]
+    names = [name if len(name) <= 40 else name[:39] + "…" for name in shown]
     return [*names, number(group.events), number(group.errors), size(group.bytes), *times]
 
 

@@ -59,7 +59,7 @@ def says(process: Process) -> str:
     return (
         f"--inject: process {process.pid} ({process.name}) will run code of exai's, brought in by {means}; "
         "it runs in a thread of its own there, only reads, and ends by itself; "
-        "expect pauses of some milliseconds in its event loop, and its next full garbage collection sooner"
+        "expect pauses of some milliseconds in its event loop, and a full collection of its own the sooner"
     )
 
 

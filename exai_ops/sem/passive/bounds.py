@@ -42,7 +42,7 @@ class Made(NamedTuple):
     within: tuple[ast.AST, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Source:
     """A file of the program, read and parsed."""
 
@@ -253,8 +253,6 @@ class Bounds:
         """``self.limit`` or ``Class.LIMIT``: as it is now, or as it is assigned."""
         objects = self._objects
         path = _dotted(node)
-        if self._reassigned(node.attr):
-            return None
         if path and path[0] in {"self", "cls"} and home.owner:
             at = home.owner
             for name in path[1:]:
@@ -287,14 +285,9 @@ class Bounds:
             if assigned:
                 return self._agreed(source, assigned, within[: at + 1], home, depth)
         found = _assigned(source.tree, name)
-        if found and not _changed(source, name) and not self._set_from_outside(name):
+        if found:
             return self._agreed(source, found, (), home, depth)
         return None
-
-    def _set_from_outside(self, name: str) -> bool:
-        """Whether some code assigns to an attribute of this name: a module's, it may be."""
-        sources = (_source(self._place(file), file) for file in self._all_files())
-        return any(_times_assigned(source, name, classes=False) for source in sources if source is not None)
 
     def _agreed(
         self,
@@ -347,15 +340,10 @@ class Bounds:
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and node.value.id == name:
                 for target in node.targets:
                     path = _dotted(target) if isinstance(target, ast.Attribute) else ()
-                    if len(path) == 2 and path[0] == "self" and not self._reassigned(path[1]):
+                    if len(path) == 2 and path[0] == "self":
                         value = self._resolver.attribute(home.owner, path[1])
                         return None if value is None else self._objects.integer(value.address)
         return None
-
-    def _reassigned(self, name: str) -> bool:
-        """Whether an attribute of this name may have another value than at first, by the source."""
-        sources = (_source(self._place(file), file) for file in self._all_files())
-        return sum(_times_assigned(source, name) for source in sources if source is not None) > 1
 
 
 # --- the source, without a process ---
@@ -372,38 +360,6 @@ def _source(place: str, file: str) -> Source | None:
     except (OSError, SyntaxError, ValueError, RecursionError):
         return None
     return Source(file, tree, tuple(_made(tree, (), "")))
-
-
-@lru_cache(maxsize=4096)
-def _times_assigned(source: Source, name: str, *, classes: bool = True) -> int:
-    """How often an attribute of this name is assigned, a class's own value and each change counted."""
-    times = 0
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Attribute) and node.attr == name and not isinstance(node.ctx, ast.Load):
-            times += 1
-        elif classes and isinstance(node, ast.ClassDef):
-            times += sum(
-                name in {_last(target) for target in _targets(statement) if isinstance(target, ast.Name)}
-                for statement in node.body
-                if not isinstance(statement, ast.AnnAssign) or statement.value is not None
-            )
-    return times
-
-
-def _targets(node: ast.AST) -> list[ast.expr]:
-    if isinstance(node, ast.Assign):
-        return node.targets
-    return [node.target] if isinstance(node, ast.AnnAssign | ast.AugAssign) else []
-
-
-@lru_cache(maxsize=4096)
-def _changed(source: Source, name: str) -> bool:
-    """Whether a variable is changed in a way that is no plain assignment, or by a function as a global."""
-    return any(
-        (isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name) and node.target.id == name)
-        or (isinstance(node, ast.Global) and name in node.names)
-        for node in ast.walk(source.tree)
-    )
 
 
 def _candidates(source: Source, name: str, classes: frozenset[str]) -> Iterator[Made]:

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from exai_ops.sem.codes import CodeInfo
 from exai_ops.sem.frames import Frames
 from exai_ops.sem.objects import Objects
-from exai_ops.sem.passive.functions import VERBS, Functions
+from exai_ops.sem.passive.functions import Functions
 from exai_ops.sem.passive.resolve import Resolver, Scope
 from exai_ops.sem.passive.taken import EXITS
 from exai_ops.sem.referrers import Ref
@@ -30,7 +29,6 @@ _SCHEDULED: Final = {
     "concurrent.futures.thread._WorkItem": "executor",
     "concurrent.futures._base.Future": "future",
 }
-_HANDLES: Final = frozenset({"asyncio.events.Handle", "uvloop.loop.Handle", "threading.Timer"})
 _ARGUMENTS: Final = ("_args", "args")
 
 
@@ -42,7 +40,6 @@ class Callback(NamedTuple):
         what: Where it waits: ``timer``, ``callback of a future``, ``exit stack``, ``kept by app.Lease``.
         times: How many times it is kept to be called.
         scheduled: Whether something of the library will call it, in place of the program.
-        again: Whether it may be called any number of times.
         by: Names of the functions that it is, or calls, to give back.
     """
 
@@ -51,7 +48,6 @@ class Callback(NamedTuple):
     times: int
     scheduled: bool
     by: frozenset[str] = frozenset()
-    again: bool = False
 
 
 class Callbacks:
@@ -133,7 +129,7 @@ class Callbacks:
     ) -> set[int]:
         """Book what keeps a callable; the callables that are made of it."""
         following: set[int] = set()
-        scheduled: list[tuple[str, dict[int, int], bool]] = []
+        scheduled: list[tuple[str, dict[int, int]]] = []
         kept: list[str] = []
         for ref in refs:
             kind = self._objects.kind(ref.owner)
@@ -153,47 +149,16 @@ class Callbacks:
                 continue
             what = self._scheduled_by(ref, kind, around)
             if what:
-                scheduled.append((what, gives, self._again(one, ref, around)))
+                scheduled.append((what, gives))
             elif self._kept_by(ref, kind, around):
                 kept.append(self._type_name(ref.owner))
-        by = self._by(one) if scheduled else frozenset()
-        for what, gives, again in scheduled:
+        for what, gives in scheduled:
             for semaphore, number in gives.items():
-                found[semaphore].append(Callback(one, what, number, scheduled=True, by=by, again=again))
+                found[semaphore].append(Callback(one, what, number, scheduled=True, by=self._by(one)))
         if kept and not scheduled:
-            again = not self._takes(one)
             for semaphore, number in callables.get(one, {}).items():
-                found[semaphore].append(
-                    Callback(one, f"kept by {kept[0]}", number, scheduled=False, again=True)
-                )
+                found[semaphore].append(Callback(one, f"kept by {kept[0]}", number, scheduled=False))
         return following
-
-    def _again(self, one: int, ref: Ref, around: Mapping[int, list[Ref]]) -> bool:
-        """Whether what is scheduled may be called again: for every event, or since it begins anew."""
-        objects = self._objects
-        owners = [ref.owner, *(outer.owner for outer in around.get(ref.owner, ()))]
-        handles = [owner for owner in owners if not _HANDLES.isdisjoint(self._type_names(owner))]
-        for refs in objects.referrers(handles).values() if handles else ():
-            if any(objects.kind(outer.owner) in {"tuple", "dict"} for outer in refs):
-                return True  # of a selector or a signal
-        return any(self._type_name(owner) not in _SCHEDULED for owner in handles) or self._begins_anew(one)
-
-    def _begins_anew(self, one: int) -> bool:
-        """Whether a callable names itself: it has itself called again."""
-        info = self._code(one)
-        return info is not None and info.name in {*info.names, *info.freevars} and info.name not in VERBS
-
-    def _takes(self, one: int) -> bool:
-        """Whether a callable asks for permits too: each call gives back its own."""
-        info = self._code(one)
-        return info is not None and "acquire" in info.names
-
-    def _code(self, one: int) -> CodeInfo | None:
-        partial, method = self._objects.partial(one), self._objects.method(one)
-        if partial is not None:
-            return self._code(partial.func)
-        function = self._objects.function(method[1] if method is not None else one)
-        return self._objects.code(function.code) if function is not None else None
 
     def _wrappers(self, cell: int) -> set[int]:
         """Functions of the library around what a cell holds: ``ExitStack.callback`` makes one."""
@@ -211,7 +176,11 @@ class Callbacks:
 
     def _by(self, one: int) -> frozenset[str]:
         """Names of the functions by which a callable gives back."""
-        info = self._code(one)
+        partial, method = self._objects.partial(one), self._objects.method(one)
+        if partial is not None:
+            return self._by(partial.func)
+        function = self._objects.function(method[1] if method is not None else one)
+        info = self._objects.code(function.code) if function is not None else None
         return frozenset() if info is None else frozenset({info.name, *info.names}) & self._functions.names
 
     # What a callable gives back
@@ -239,10 +208,6 @@ class Callbacks:
                 found[semaphore] = 1
             elif sums and min(sums) < 0:
                 found[semaphore] = -min(sums)
-            elif flow.ahead(-1, concern.match()).some("release_given") and not flow.ahead(
-                -1, concern.match()
-            ).some("acquire", "enter", "release"):
-                found[semaphore] = 1
         return found
 
     def _gives_of(self, address: int, kind: str) -> dict[int, int]:
@@ -342,12 +307,7 @@ class Callbacks:
     def _kept_by(self, ref: Ref, kind: str, around: Mapping[int, list[Ref]]) -> bool:
         """Whether the program keeps it to call it: in an object of its own, or in a container."""
         if kind == "instance":
-            names = self._type_names(ref.owner)
-            own = not any(name in _SCHEDULED for name in names)
-            if "threading.Thread" in names and ref.how == "attr:_target":
-                started = self._objects.attributes(ref.owner).get("_started", 0)
-                flag = self._objects.attributes(started).get("_flag", 0) if started else 0
-                own = not self._objects.integer(flag)  # else its frame calls it, or has
+            own = not any(name in _SCHEDULED for name in self._type_names(ref.owner))
             return own and not self._is_home(ref.owner)
         if kind in _CONTAINERS:
             return any(self._keeps(outer) for outer in around.get(ref.owner, ()))

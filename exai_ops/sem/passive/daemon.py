@@ -27,20 +27,19 @@ class _Entry:
 
 
 class DaemonScanner(WholeScanner):
-    """A scan that has the ledger's permits before the semaphores, where there is a ledger."""
+    """A scan that has the ledger's permits before the semaphores."""
 
     def scan(self) -> Scan:
         """What there is now. Raises CouldNotLook."""
         scan = super().scan()
-        ledgers = self.ledgers()
+        scan = replace(scan, semaphores=(*self.ledgers(), *scan.semaphores))
         self.process.check()
-        return replace(scan, semaphores=(*ledgers, *scan.semaphores)) if ledgers else scan
+        return scan
 
     def ledgers(self) -> list[Semaphore]:
         """The limits of the ledger alone, which takes less long."""
         self.objects.forget()
-        kinds = self.objects.named(LEDGER)
-        found = self.objects.instances(kinds) if kinds else {}
+        found = self.objects.instances(self.objects.named(LEDGER))
         return [one for some in found.values() for address in some for one in self._steady_ledger(address)]
 
     def _steady_ledger(self, address: int) -> list[Semaphore]:

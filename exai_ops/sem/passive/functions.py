@@ -16,7 +16,6 @@ from exai_ops.sem.flow_model import Effect, Event, Match, Path, last_names
 from exai_ops.sem.flow_twin import CodeRequest, FlowTwin
 from exai_ops.sem.objects import Objects
 from exai_ops.sem.passive.resolve import Resolver, Scope, Value
-from exai_ops.sem.survey import Survey
 
 VERBS: Final = ("acquire", "release")
 _DEPTH: Final = 3
@@ -26,9 +25,6 @@ _LOOKUPS: Final = frozenset({"attr:get", "attr:setdefault"})
 _MOST_NAMES: Final = 512
 _MOST_INDIRECT: Final = 1000
 _DEADLINE_S: Final = 20.0
-_METHODS: Final = frozenset({*VERBS, "__enter__", "__aenter__", "__exit__", "__aexit__", "_wake_up_next"})
-_NUMBERS: Final = frozenset({"_value", "_bound_value", "_initial_value"})
-_LIBRARIES: Final = ("/anyio/", "/exai_ops/sem/")
 
 
 @dataclass
@@ -61,33 +57,17 @@ class Functions:
         """Code objects that name one of ``VERBS``."""
         self.names: set[str] = set()
         """Names of these functions."""
-        self.only_takes = False
-        """Whether code of the program names ``acquire``, and none ``release``."""
-        self.files: frozenset[str] = frozenset()
-        """Where they are from."""
         self.library = ""
         """Folder of the standard library."""
         self._indirect: set[int] | None = None
-        self._all_codes: list[tuple[int, int]] = []
-        self._words_in: dict[int, list[int]] | None = None
-        self._own_of: dict[int, frozenset[str]] = {}
-        self._numbers: set[int] = set()
-        self._by_hand: dict[int, str] | None = None
 
     # Which are of interest
 
-    def look(self, survey: Survey) -> None:
-        """Find the code objects that name ``acquire`` or ``release``; ``survey`` asked for ``verbs``."""
+    def look(self) -> None:
+        """Find the code objects that name ``acquire`` or ``release``, in two passes over the memory."""
         objects = self._objects
-        places = (place for word in self.verbs() for place in survey.places.get(word, ()))
-        self.direct = self._codes(survey.codes_with(set(self._tuples(places))))
+        self.direct = self._codes_naming(self._verbs())
         infos = [objects.code(address) for address in self.direct]
-        self._all_codes, self._words_in = survey.all_codes(), None
-        verbs = {name for info in infos if info and self._is_programs(info) for name in info.names}
-        self.only_takes = "acquire" in verbs and "release" not in verbs
-        self.files = frozenset(
-            info.filename for info in infos if info is not None and not info.filename.startswith("<")
-        )
         named = {info.name for info in infos if info is not None and not info.name.startswith(("<", "__"))}
         self.names = set(sorted(named - set(VERBS))[:_MOST_NAMES])
 
@@ -100,35 +80,12 @@ class Functions:
             self._indirect = set(sorted(self._codes_naming(words) - self.direct)[:_MOST_INDIRECT])
         return self._indirect
 
-    def naming(self, words: Iterable[int]) -> list[CodeInfo]:
-        """The program's code objects that name one of these words."""
-        index = self._by_word()
-        addresses = {address for word in words for address in index.get(word, ())}
-        found = (self._objects.code(address) for address in sorted(addresses))
-        return [info for info in found if info is not None and self.is_own(info)]
-
-    def _by_word(self) -> dict[int, list[int]]:
-        """Address of a word -> code objects whose names it is one of."""
-        if self._words_in is None:
-            index: dict[int, list[int]] = {}
-            tables: dict[int, list[int]] = {}
-            for names, address in self._all_codes:
-                tables.setdefault(names, []).append(address)
-            for names, addresses in tables.items():
-                for word in self._objects.sequence(names):
-                    index.setdefault(word, []).extend(addresses)
-            self._words_in = index
-        return self._words_in
-
-    def words(self, info: CodeInfo, name: str) -> set[int]:
-        """Addresses of a name in the names of a code object."""
+    def callers(self, infos: Iterable[CodeInfo]) -> list[CodeInfo]:
+        """Code objects that name one of these functions."""
         objects = self._objects
-        table = objects.memory.u64(info.address + objects.layout["co_names"])
-        return {one for one in objects.sequence(table) if objects.text(one) == name}
-
-    def name_word(self, info: CodeInfo) -> int:
-        """Address of a code object's own name."""
-        return self._objects.memory.u64(info.address + self._objects.layout["co_name"])
+        words = {objects.memory.u64(info.address + objects.layout["co_name"]) for info in infos}
+        found = (objects.code(address) for address in sorted(self._codes_naming(words)))
+        return [info for info in found if info is not None]
 
     def _codes_naming(self, words: set[int]) -> set[int]:
         """The program's code objects that name one of these words."""
@@ -138,12 +95,12 @@ class Functions:
         tuples = {start for places in objects.memory.find(words).values() for start in self._tuples(places)}
         offset = objects.layout["co_names"]
         places = objects.memory.find(tuples) if tuples else {}
-        return self._codes(place - offset for found in places.values() for place in found)
-
-    def _codes(self, addresses: Iterable[int]) -> set[int]:
-        """Those that are code objects of the program."""
-        objects = self._objects
-        return {one for one in addresses if objects.kind(one) == "code" and self.is_own(objects.code(one))}
+        return {
+            place - offset
+            for found in places.values()
+            for place in found
+            if objects.kind(place - offset) == "code" and self.is_own(objects.code(place - offset))
+        }
 
     def is_own(self, info: CodeInfo | None) -> bool:
         """Whether code is the program's or a package's, not the standard library's."""
@@ -155,7 +112,7 @@ class Functions:
         """Whether code may do something to permits beside ``with`` blocks."""
         return info.address in self.direct or not self.names.isdisjoint(info.names)
 
-    def verbs(self) -> set[int]:
+    def _verbs(self) -> set[int]:
         """Addresses of the words themselves: names in code are one object each."""
         objects = self._objects
         found: set[int] = set()
@@ -171,7 +128,6 @@ class Functions:
                     folder = info.filename.rpartition("/")[0]
                     self.library = folder.removesuffix("/asyncio") + "/"
                 found |= self._words(info)
-                self._numbers |= {one for name in _NUMBERS for one in self.words(info, name)}
         return found
 
     def _words(self, info: CodeInfo) -> set[int]:
@@ -283,9 +239,6 @@ class Functions:
         """What a path leads to, also through what calls give."""
         if "call" not in path:
             return self._resolver.values(scope, path)
-        if path[:2] == ("global:super", "call"):
-            own = scope.locals.get("self", 0)
-            return self._resolver.follow(scope, [Value(own)] if own else [], path[2:])
         at = path.index("call")
         given = list(dict.fromkeys(self._given(scope, path[:at], flow, depth)))
         if "call" in path[at + 1 :]:
@@ -367,78 +320,6 @@ class Functions:
             sums = self._net(flow, concern.match())
             if sums:
                 found[address] = sums
-        return found
-
-    def unbounded(
-        self, callee: Value, scope: Scope, event: Event, semaphores: Mapping[int, Any]
-    ) -> list[int]:
-        """Semaphores to which a call gives back any number."""
-        entered = self.enter(callee, scope, event)
-        flow = self.flow(entered[0]) if entered is not None and self.of_interest(entered[0]) else None
-        if entered is None or flow is None:
-            return []
-        concerns = self.concerns(entered[1], entered[0], semaphores)
-        return [one for one, concern in concerns.items() if flow.ahead(-1, concern.match()).many]
-
-    def own_methods(self, semaphore: int) -> frozenset[str]:
-        """Which of a semaphore's methods the program has written anew."""
-        kind = self._objects.type_of(semaphore)
-        if kind not in self._own_of:
-            found = set()
-            for one in self._objects.mro(kind):
-                for name, value in self._resolver.class_dict(one).items():
-                    function = self._objects.function(value) if name in _METHODS else None
-                    if function is not None and self._is_programs(self._objects.code(function.code)):
-                        found.add(name)
-            self._own_of[kind] = frozenset(found)
-        return self._own_of[kind]
-
-    def _is_programs(self, info: CodeInfo | None) -> bool:
-        return info is not None and self.is_own(info) and not any(one in info.filename for one in _LIBRARIES)
-
-    def on_behalf(self, limiter: int) -> bool:
-        """Whether code of the program takes permits of anyio's limiters for a borrower that it names."""
-        methods = (
-            self._objects.function(value)
-            for kind in self._objects.mro(self._objects.type_of(limiter))
-            for name, value in self._resolver.class_dict(kind).items()
-            if "_on_behalf_of" in name
-        )
-        codes = [info for one in methods if one and (info := self._objects.code(one.code))]
-        words = {self.name_word(info) for info in codes}
-        return any(self._is_programs(info) for info in (self.naming(words) if words else ()))
-
-    def sets_by_hand(self, semaphore: int) -> bool:
-        """Whether some code of the program assigns the numbers of a semaphore itself."""
-        if self._by_hand is None:
-            self._by_hand = {}
-            for info in self.naming(self._numbers):
-                if self._is_programs(info) and (whose := self._assigns(info)):
-                    self._by_hand[info.address] = whose
-        if "other" in self._by_hand.values():
-            return True
-        own = {
-            function.code
-            for kind in self._objects.mro(self._objects.type_of(semaphore))
-            for value in (self._resolver.class_dict(kind).values() if self._by_hand else ())
-            if (function := self._objects.function(value)) is not None
-        }
-        return not own.isdisjoint(self._by_hand)
-
-    def _assigns(self, info: CodeInfo) -> str:
-        """Whose number code stores to: ``self``, or of an ``other`` object; empty for nobody's."""
-        opcodes, extended, before, found = self._objects.layout.opcodes.names, 0, "", ""
-        for at in range(0, len(info.bytecode), 2):
-            name, index = opcodes[info.bytecode[at]], info.bytecode[at + 1] | extended
-            extended = index << 8 if name == "EXTENDED_ARG" else 0
-            if name == "STORE_ATTR" and index < len(info.names) and info.names[index] in _NUMBERS:
-                found = "self" if before == "self" and found != "other" else "other"
-            if name.startswith("LOAD_FAST") and index < len(info.locals_names):
-                before = info.locals_names[index]
-            elif name == "LOAD_FAST_LOAD_FAST" or not name.startswith(("CACHE", "EXTENDED", "SWAP", "ROT")):
-                before = ""
-            if name == "LOAD_FAST_LOAD_FAST":
-                before = info.locals_names[index & 15]
         return found
 
     def _own_effect(self, callee: Value) -> dict[int, frozenset[int]]:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
-from exai_ops.sem.frames import Frames
 from exai_ops.sem.objects import Objects
-from exai_ops.sem.referrers import Ref, References, is_entry, resolved
-from exai_ops.sem.tables import Tables
-
-Leave: TypeAlias = Callable[[int, list[Ref]], bool]
+from exai_ops.sem.referrers import Ref
 
 _DEPTH: Final = 4
-_MOST_STEPS: Final = 4096
 _MOST: Final = 4
-_LOOPS: Final = ("asyncio.", "_asyncio.", "uvloop.", "selectors.")
-_PASSING: Final = 10  # worse than any other name: where an event loop keeps it for a moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,64 +33,33 @@ class Home:
 
 
 class Homes:
-    """Names objects by who refers to them.
+    """Names objects by who refers to them."""
 
-    Args:
-        objects: What reads them.
-        modules: The module objects that there are, where that is known.
-        tables: Of all containers, the same.
-        calls: Coroutines and generators, the same.
-    """
-
-    def __init__(
-        self,
-        objects: Objects,
-        modules: Iterable[int] | None = None,
-        tables: Tables | None = None,
-        calls: Iterable[int] = (),
-    ) -> None:
+    def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        self._frames = Frames(objects)
-        self._references = References(objects, tables, calls)
-        self._known = modules
-        self._modules: dict[int, tuple[int, str]] | None = None
+        self._modules: dict[int, str] | None = None
 
-    def of(self, addresses: Iterable[int], leave: Leave | None = None) -> dict[int, list[Home]]:
-        """Places that keep each of the objects, the best name first; none when nothing names it.
-
-        Args:
-            addresses: Of the objects.
-            leave: Whether one is left without a name, by who refers to it.
-        """
-        wanted = candidates = set(addresses)
+    def of(self, addresses: Iterable[int]) -> dict[int, list[Home]]:
+        """Places that keep each of the objects, the best name first; none when nothing names it."""
+        wanted = set(addresses)
         refs: dict[int, list[Ref]] = {}
-        pending: dict[int, list[Ref]] = {}  # as long as it is not known whose dicts are in it
-        holders = {table: module for table, (module, _) in self._tables().items()}
-        for depth in range(_DEPTH + 1):
-            dicts = {ref.owner for some in pending.values() for ref in some if is_entry(ref)}
-            dicts -= holders.keys()
-            places = self._references.places(dicts if depth == _DEPTH else dicts | candidates)
-            holders |= self._references.holders_at({one: places[one] for one in dicts})
-            refs |= {address: resolved(some, holders) for address, some in pending.items()}
-            if depth == 1 and leave is not None:
-                wanted = {one for one in wanted if not leave(one, refs[one])}
-            todo = self._steps(pending.keys() & wanted if depth == 1 else pending, refs) if depth else wanted
-            if not todo or len(todo) > _MOST_STEPS or depth == _DEPTH:
+        todo = set(wanted)
+        for _ in range(_DEPTH):
+            if not todo:
                 break
-            pending = self._references.to({one: places[one] for one in todo})
-            candidates = self._steps(pending, refs | pending) - holders.keys()
+            refs.update(self._objects.referrers(todo))
+            todo = {
+                ref.owner
+                for address in todo
+                for ref in refs[address]
+                if ref.owner and ref.owner not in refs and self._leads_on(ref)
+            }
+            if len(todo) > 4096:
+                break
         return {address: self._homes(address, refs) for address in wanted}
 
-    def _steps(self, addresses: Iterable[int], refs: Mapping[int, list[Ref]]) -> set[int]:
-        """What holds these, has no name of its own, and was not asked for."""
-        return {
-            ref.owner
-            for address in addresses
-            for ref in refs[address]
-            if ref.owner and ref.owner not in refs and self._leads_on(ref)
-        }
-
     def _leads_on(self, ref: Ref) -> bool:
+        """Whether what holds it has no name of its own."""
         return self._objects.kind(ref.owner) in {"dict", "list", "tuple", "set", "deque", "cell"}
 
     def _homes(self, address: int, refs: Mapping[int, list[Ref]]) -> list[Home]:
@@ -114,14 +76,14 @@ class Homes:
         if kind == "attr" and owner == "module":
             return [Home(f"{self._module(objects.module_dict(ref.owner))}.{name}", ref.owner, name, 0)]
         if kind in {"attr", "slot"} and owner in {"instance", "type"}:
-            of = self._class(ref.owner)
-            rank = (owner == "instance") + (_PASSING if of.startswith(_LOOPS) else 0)
-            return [Home(f"{of}.{name}", ref.owner, name, rank)]
+            return [
+                Home(f"{self._class(ref.owner)}.{name}", ref.owner, name, 1 if owner == "instance" else 0)
+            ]
         if kind == "key" and owner == "dict":
-            module = self._tables().get(ref.owner)
+            module = self.modules().get(ref.owner)
             if module is not None:
                 plain = name.strip("'")
-                return [Home(f"{module[1]}.{plain}", ref.owner, plain, 0)]
+                return [Home(f"{module}.{plain}", ref.owner, plain, 0)]
         if kind == "local" and ref.owner:
             call = self._call(ref.owner)
             return [Home(f"local {name} of {call}", ref.owner, name, 5, call)]
@@ -175,27 +137,24 @@ class Homes:
         return objects.types().get(kind) or objects.type_name(kind)
 
     def _call(self, address: int) -> str:
-        info = self._frames.suspended_in(address)
-        return info.qualname if info is not None else self._objects.kind(address)
+        from exai_ops.sem.frames import Frames
+
+        frame = Frames(self._objects).coroutine_frame(address)
+        return frame.info.qualname if frame is not None else self._objects.kind(address)
 
     def _module(self, table: int) -> str:
-        return self._tables().get(table, (0, "?"))[1]
+        return self.modules().get(table, "?")
 
     def modules(self) -> dict[int, str]:
         """Dict of globals -> name of its module, for the modules that there are."""
-        return {table: name for table, (_, name) in self._tables().items()}
-
-    def _tables(self) -> dict[int, tuple[int, str]]:
-        """Dict of globals -> its module, and that one's name."""
         if self._modules is None:
             objects = self._objects
-            kind = objects.static["module"]
-            known = objects.instances({kind})[kind] if self._known is None else self._known
+            found = objects.instances({objects.static["module"]})
             self._modules = {}
-            for address in known:
+            for address in found.get(objects.static["module"], ()):
                 table = objects.module_dict(address)
                 for key, value in objects.dict_items(table)[:16]:
                     if objects.text(key) == "__name__":
-                        self._modules[table] = (address, objects.text(value) or "?")
+                        self._modules[table] = objects.text(value) or "?"
                         break
         return self._modules

@@ -13,19 +13,19 @@ from typing import Any, Final
 
 from exai_ops.sem.codes import CodeInfo
 from exai_ops.sem.flow import Flow
-from exai_ops.sem.flow_model import Match
+from exai_ops.sem.flow_model import Effect, Match
 from exai_ops.sem.objects import Objects
-from exai_ops.sem.passive.functions import Concern, Functions
-from exai_ops.sem.passive.origins import Origins
+from exai_ops.sem.passive.functions import Functions
 from exai_ops.sem.passive.resolve import Resolver, Scope
 from exai_ops.sem.passive.tokens import Token, Tokens
 from exai_ops.sem.referrers import Ref
 
-_KEEPERS: Final = frozenset({"list", "dict", "set", "deque", "future", "task"})
+_CONTAINERS: Final = frozenset({"list", "dict", "set", "deque"})
 _MOST_INSTANCES: Final = 5000
-_ENTERS: Final = frozenset({"__enter__", "__aenter__"})
-_WITH: Final = frozenset({"__exit__", "__aexit__"})
-_LEARN_FROM: Final = 8  # instances of each class
+_SPENT: Final = frozenset(
+    {"released", "closed", "done", "spent", "returned", "finished", "given_back", "freed"}
+)
+_ACTIVE: Final = frozenset({"active", "held", "open", "alive", "acquired", "in_use"})
 
 
 @dataclass
@@ -36,7 +36,6 @@ class Carried:
         leases: Objects that give one back, and their type's name.
         tokens: Entries, items and numbers that stand for permits.
         open: Names of functions that may give any number back, since nothing says what they go by.
-        signals: Those among them that give back what nobody need have taken.
         loose: Objects that refer to the semaphore for no known reason, and what they are.
         consumed: Whether some code takes one after the other and never gives back: it is a signal.
     """
@@ -44,7 +43,6 @@ class Carried:
     leases: dict[int, str] = field(default_factory=dict)
     tokens: list[Token] = field(default_factory=list)
     open: list[str] = field(default_factory=list)
-    signals: list[str] = field(default_factory=list)
     loose: dict[int, str] = field(default_factory=dict)
     consumed: bool = False
 
@@ -71,7 +69,7 @@ class Leases:
         self._functions = functions
         self._semaphores = semaphores
         self._tokens = Tokens(objects, resolver)
-        self._origins = Origins(objects, resolver, functions)
+        self._callers: dict[int, list[CodeInfo]] = {}
         self._homes: set[int] = set()
 
     def of(
@@ -87,7 +85,6 @@ class Leases:
         found = {address: Carried() for address in self._semaphores}
         methods = {function for some in types.values() for function in some}
         instances = self._instances(types)
-        self._learn(functions, methods, types, instances)
         for kind, objects in instances.items():
             known = {f for one in self._objects.mro(kind) for f in types.get(one, ())}
             self._class(kind, objects, known, found)
@@ -99,29 +96,11 @@ class Leases:
             self._loose(some, found[semaphore])
         return found
 
-    def _learn(
-        self,
-        functions: Iterable[int],
-        methods: set[int],
-        types: Mapping[int, set[int]],
-        instances: Mapping[int, list[int]],
-    ) -> None:
-        """Take in how every function speaks of the semaphores, before anything is said of one."""
-        for kind, some in instances.items():
-            known = {f for one in self._objects.mro(kind) for f in types.get(one, ())}
-            for one in some[:_LEARN_FROM]:
-                self._methods(one, known)
-        for function in functions:
-            if function not in methods:
-                self._alone_concerns(function)
-
     def _plain(self, semaphore: int, refs: Iterable[Ref], functions: Iterable[int], carried: Carried) -> None:
         """Book objects without methods of the kind, by whose attribute other code gives back."""
         released = self._released(functions)
         for ref in refs:
             kind, _, name = ref.how.partition(":")
-            if self._forwards(ref.owner):
-                carried.open.append(self._objects.types().get(self._objects.type_of(ref.owner), "?"))
             if (
                 kind not in {"attr", "slot"}
                 or name not in released
@@ -131,20 +110,8 @@ class Leases:
             if (
                 not self._is_home(ref.owner, semaphore)
                 and ref.owner not in self._homes | carried.leases.keys()
-            ):
-                self._lease(semaphore, self._objects.type_of(ref.owner), [ref.owner], carried)
-
-    def _forwards(self, one: int) -> bool:
-        """Whether an object stands for the semaphore by passing on whatever it is asked for."""
-        kind = self._objects.type_of(one)
-        return self._objects.kind(one) == "instance" and bool(self._resolver.of_class(kind, "__getattr__"))
-
-    def _lease(self, semaphore: int, kind: int, some: Iterable[int], carried: Carried) -> None:
-        """Book objects that give a permit back: one each, where each is made for one that was taken."""
-        name = self._objects.types().get(kind, "?")
-        carried.leases.update(dict.fromkeys(some, name))
-        if not self._origins.made_after(kind, semaphore):
-            carried.open.append(name)
+            ) and not self._is_spent(ref.owner):
+                carried.leases[ref.owner] = self._objects.types().get(self._objects.type_of(ref.owner), "?")
 
     def _released(self, functions: Iterable[int]) -> set[str]:
         """Attributes that code calls ``release`` of, of something other than its own ``self``."""
@@ -164,15 +131,10 @@ class Leases:
         """Note several tuples with the semaphore in them, which nothing explains."""
         objects = self._objects
         tuples = [ref.owner for ref in refs if objects.kind(ref.owner) == "tuple"]
-        if not tuples:
+        if len(tuples) < 2:
             return
         for one, outer in objects.referrers(tuples).items():
-            if any(objects.kind(ref.owner) in {"function", "code"} for ref in outer):
-                continue  # defaults and closures, which are homes
-            if any(
-                objects.kind(ref.owner) in _KEEPERS or ref.how.startswith(("attr:", "local:"))
-                for ref in outer
-            ):
+            if any(objects.kind(ref.owner) in _CONTAINERS or ref.how.startswith("attr:") for ref in outer):
                 carried.loose[one] = "tuple"
 
     def _instances(self, types: Mapping[int, set[int]]) -> dict[int, list[int]]:
@@ -199,14 +161,15 @@ class Leases:
                 if self._is_home(one, semaphore) or takes:
                     self._homes.add(one)
                     homes.setdefault(semaphore, []).append((one, methods))
-                else:
+                elif not self._is_spent(one):
                     leases.setdefault(semaphore, []).append(one)
+        name = self._objects.types().get(kind, "?")
         for semaphore, some in leases.items():
-            self._lease(semaphore, kind, some, found[semaphore])
+            found[semaphore].leases.update(dict.fromkeys(some, name))
         for semaphore, pairs in homes.items():
             if len(pairs) > 1 and not any(self._is_home(one, semaphore) for one, _ in pairs):
-                name = self._objects.types().get(kind, "?")
-                found[semaphore].leases.update({one: name for one, _ in pairs})
+                found[semaphore].leases.update({one: name for one, _ in pairs if not self._is_spent(one)})
+                continue
             for _, methods in pairs[:8]:
                 self._home(methods, semaphore, found[semaphore])
 
@@ -229,7 +192,6 @@ class Leases:
             scope = Scope({**names, info.varnames[0]: one}, known.globals)
             for semaphore, concern in self._functions.concerns(scope, info, self._semaphores).items():
                 lowest, highest = self._sums(info, concern.match())
-                self._origins.learn(semaphore, info, concern, takes=lowest >= 0 < highest)
                 found.setdefault(semaphore, []).append(
                     _Method(info, scope, lowest, highest, self._consumes(flow, concern.match()))
                 )
@@ -251,10 +213,10 @@ class Leases:
         if flow is None:
             return 0, 0
         net = flow.net(match)
-        if not net.returns:  # it has no bound, or never ends
+        if net.returns is None:
             ahead = flow.ahead(-1, match)
-            return (-1 if ahead.owed else 0), int(not ahead.owed and net.returns is None)
-        return min(net.returns), max(net.returns)
+            return (-1 if ahead.owed else 0), (0 if ahead.owed else 1)
+        return min(net.returns, default=0), max(net.returns, default=0)
 
     def _is_home(self, one: int, semaphore: int) -> bool:
         """Whether an object keeps the semaphore as its own: its class makes it."""
@@ -284,6 +246,22 @@ class Leases:
     def _is_dataclass(self, kind: int) -> bool:
         return "__dataclass_fields__" in self._resolver.class_dict(kind)
 
+    def _is_spent(self, one: int) -> bool:
+        """Whether an object says of itself that it has given back."""
+        for name, value in self._resolver.attributes(one).items():
+            plain = name.strip("_")
+            if plain in _SPENT and self._truth(value) is True:
+                return True
+            if plain in _ACTIVE and self._truth(value) is False:
+                return True
+        return False
+
+    def _truth(self, value: int) -> bool | None:
+        objects = self._objects
+        if objects.type_name(objects.type_of(value)) != "bool":
+            return None
+        return bool(objects.integer(value))
+
     # What is called from elsewhere
 
     def _home(self, methods: list[_Method], semaphore: int, carried: Carried) -> None:
@@ -294,31 +272,12 @@ class Leases:
             if method.lowest < 0
             and (
                 self._resizes(method, semaphore)
-                or self._stores(method)
                 or not self._takes_first(method.info, method.scope, semaphore)
             )
         ]
-        enters = any(method.highest > 0 and method.info.name in _ENTERS for method in methods)
+        takes = {f"attr:{method.info.name}" for method in methods if method.highest > 0}
         for method in gives:
-            self._signal(method.info, semaphore, carried)
-            if not (enters and method.info.name in _WITH):
-                self._open(method.info, method.scope, semaphore, carried)
-
-    def _signal(self, info: CodeInfo, semaphore: int, carried: Carried) -> None:
-        """Note code that gives back what nothing that led there had taken: any number, or for no taker."""
-        flow, match = self._functions.flow(info), self._origins.match(semaphore, info)
-        if flow is None or not flow.gives_first(match):
-            return
-        if flow.ahead(-1, match).many or not self._origins.called_by_taker(info, semaphore):
-            carried.signals.append(info.qualname)
-
-    def _stores(self, method: _Method) -> bool:
-        """Whether a method notes something in its object: what it takes, another call may give back."""
-        flow = self._functions.flow(method.info)
-        own = f"local:{method.info.varnames[0]}"
-        return flow is not None and any(
-            event.kind == "store_attr" and path[:1] == (own,) for event in flow.events for path in event.paths
-        )
+            self._open(method.info, method.scope, takes, carried)
 
     def _resizes(self, method: _Method, semaphore: int) -> bool:
         """Whether a method gives back any number that it did not take in the same call: it sets a limit."""
@@ -332,37 +291,22 @@ class Leases:
     def _alone(self, function: int, found: dict[int, Carried]) -> None:
         """The same for a function that is no method."""
         known = self._objects.function(function)
-        for info, scope, semaphore, concern in self._alone_concerns(function):
+        info = self._objects.code(known.code) if known else None
+        if known is None or info is None:
+            return
+        names = {n: self._objects.cell(c) for n, c in zip(info.freevars, known.closure, strict=False)}
+        scope = Scope(names, known.globals)
+        for semaphore, concern in self._functions.concerns(scope, info, self._semaphores).items():
             gives = self._sums(info, concern.match())[0] < 0
             flow = self._functions.flow(info)
             found[semaphore].consumed |= flow is not None and self._consumes(flow, concern.match())
-            if known is None or not gives or self._takes_first(info, scope, semaphore):
+            if not gives or self._takes_first(info, scope, semaphore):
                 continue
-            self._signal(info, semaphore, found[semaphore])
             if "<locals>" not in known.qualname:
-                self._open(info, scope, semaphore, found[semaphore])
+                self._open(info, scope, set(), found[semaphore])
             elif flow is not None:  # one that is kept to be called is a callback; here is what it goes by
-                self._goes_by(self._tokens.of(scope, info, flow), info, semaphore, found[semaphore])
-
-    def _alone_concerns(self, function: int) -> list[tuple[CodeInfo, Scope, int, Concern]]:
-        """What a function that is no method has to do with the semaphores."""
-        known = self._objects.function(function)
-        info = self._objects.code(known.code) if known else None
-        if known is None or info is None:
-            return []
-        names = {n: self._objects.cell(c) for n, c in zip(info.freevars, known.closure, strict=False)}
-        scope = Scope(names, known.globals)
-        found = self._functions.concerns(scope, info, self._semaphores)
-        for semaphore, concern in found.items():
-            lowest, highest = self._sums(info, concern.match())
-            self._origins.learn(semaphore, info, concern, takes=lowest >= 0 < highest)
-        return [(info, scope, semaphore, concern) for semaphore, concern in found.items()]
-
-    def _goes_by(self, tokens: list[Token], info: CodeInfo, semaphore: int, carried: Carried) -> None:
-        """Book what code goes by; where that may be filled by who took nothing, it says no number."""
-        carried.tokens += [token for token in tokens if token not in carried.tokens]
-        if not all(self._origins.filled_after(token, semaphore) for token in tokens):
-            carried.open.append(info.qualname)
+                carried = found[semaphore]
+                carried.tokens += [t for t in self._tokens.of(scope, info, flow) if t not in carried.tokens]
 
     def _takes_first(self, info: CodeInfo, scope: Scope, semaphore: int, depth: int = 2) -> bool:
         """Whether code asks for a permit itself, or by what it calls: it gives back no other's."""
@@ -385,15 +329,34 @@ class Leases:
                         return True
         return False
 
-    def _open(self, info: CodeInfo, scope: Scope, semaphore: int, carried: Carried) -> None:
+    def _open(self, info: CodeInfo, scope: Scope, takes: set[str], carried: Carried) -> None:
         """Book what a function that gives back, and may be called at any time, goes by."""
         flow = self._functions.flow(info)
         if flow is None:
             return
         tokens = self._tokens.of(scope, info, flow)
-        if self._origins.called_after(info, semaphore):
+        if tokens:
             carried.tokens += [token for token in tokens if token not in carried.tokens]
-        elif tokens:
-            self._goes_by(tokens, info, semaphore, carried)
-        else:
-            carried.open.append(info.qualname)
+            return
+        if self._covered(info, takes):
+            return
+        carried.open.append(info.qualname)
+
+    def _covered(self, info: CodeInfo, takes: set[str]) -> bool:
+        """Whether all that call it take a permit first, hand it over as a callback, or are never run."""
+        if info.address not in self._callers:
+            self._callers[info.address] = self._functions.callers([info])
+        callers = [one for one in self._callers[info.address] if one.address != info.address]
+        if not callers:
+            return False
+        effects: dict[str, Effect] = {f"attr:{info.name}": "release", f"global:{info.name}": "release"}
+        effects |= dict.fromkeys(takes - effects.keys(), "acquire")
+        self._functions.prepare(callers)
+        for caller in callers:
+            flow = self._functions.flow(caller)
+            if flow is None:
+                return False
+            net = flow.net(Match.of(frozenset(), effects))
+            if net.returns is None or min(net.returns, default=0) < 0:
+                return False
+        return True

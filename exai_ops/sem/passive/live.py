@@ -46,48 +46,6 @@ def sites(frames: Iterable[Frame]) -> tuple[Site, ...]:
     return tuple(Site(frame.info.filename, frame.line, frame.info.qualname) for frame in frames)
 
 
-class Chains:
-    """Tasks and what they wait in; what lies in pages that did not change is not read again."""
-
-    def __init__(self, frames: Frames) -> None:
-        self._frames = frames
-        self._memory = frames.memory
-        self._known: dict[int, tuple[frozenset[int], TaskInfo | None, tuple[Frame, ...]]] = {}
-        self._lasting = True  # as long as more stays than changes
-
-    def begin(self) -> None:
-        """Forget all that was read."""
-        self._known.clear()
-        self._lasting = True
-
-    def renew(self) -> None:
-        """Forget what has changed."""
-        changed, before = self._memory.changed(), len(self._known)
-        if changed is None:
-            self._known.clear()
-        elif changed:
-            self._known = {one: known for one, known in self._known.items() if changed.isdisjoint(known[0])}
-            self._lasting = self._lasting and 2 * len(self._known) >= before
-
-    def of(self, address: int) -> tuple[TaskInfo | None, tuple[Frame, ...]]:
-        """A task, None when it is none, and the frames of it, or of a coroutine."""
-        known = self._known.get(address)
-        if known is not None:
-            return known[1:]
-        if not self._lasting:
-            return self._read(address)
-        with self._memory.traced() as pages:
-            found = self._read(address)
-        self._known[address] = (frozenset(pages), *found)
-        return found
-
-    def _read(self, address: int) -> tuple[TaskInfo | None, tuple[Frame, ...]]:
-        info = self._frames.task(address)
-        if info is not None and info.state != "pending":
-            return info, ()
-        return info, tuple(self._frames.chain(address if info is None else info.coroutine))
-
-
 class Live:
     """The calls of a process, read from given tasks and coroutines.
 
@@ -98,10 +56,9 @@ class Live:
         threads: Number of threads that run Python.
     """
 
-    def __init__(self, objects: Objects, frames: Frames, chains: Chains | None = None) -> None:
+    def __init__(self, objects: Objects, frames: Frames) -> None:
         self._objects = objects
         self._frames = frames
-        self._chains = chains or Chains(frames)
         self.calls: list[Call] = []
         self.tasks: dict[int, TaskInfo] = {}
         self.task_of: dict[int, int] = {}
@@ -111,7 +68,6 @@ class Live:
 
     def read(self, tasks: Iterable[int], coroutines: Iterable[int]) -> None:
         """Read them all: tasks with their chains, threads, and coroutines that neither drives."""
-        self._chains.renew()
         for address in tasks:
             self._task(address)
         self._threads()
@@ -124,12 +80,13 @@ class Live:
         return sites(self.chains.get(task, ()))
 
     def _task(self, address: int) -> None:
-        info, chain = self._chains.of(address)
+        info = self._frames.task(address)
         if info is None or info.state != "pending":
             return
         self.tasks[address] = info
         if info.waits_for:
             self.task_of[info.waits_for] = address
+        chain = tuple(self._frames.chain(address))
         self.chains[address] = chain
         self._add(info.name, chain, driven=True, task=address)
 
@@ -143,7 +100,7 @@ class Live:
     def _alone(self, address: int) -> None:
         if address in self._seen:
             return
-        chain = self._chains.of(address)[1]
+        chain = tuple(self._frames.chain(address))
         if chain:
             self._add(f"{self._objects.kind(address)} {chain[0].info.qualname}", chain, driven=False)
 

@@ -18,7 +18,7 @@ from exai_ops.sem.frames import Frames
 from exai_ops.sem.model import Holder, Semaphore, Waiter
 from exai_ops.sem.objects import Objects
 from exai_ops.sem.passive.family import SHARED, Shared, holders, read
-from exai_ops.sem.passive.homes import Home
+from exai_ops.sem.passive.homes import Home, Homes
 from exai_ops.sem.passive.live import Call, sites
 from exai_ops.sem.passive.taken import EXITS
 from exai_ops.sem.referrers import Ref
@@ -67,64 +67,7 @@ class Locks:
         self._frames = frames
         self._own: _Own | None = None
         self._names: dict[tuple[int, str], tuple[str, ...]] = {}
-        self._found: dict[int, list[int]] = {}
         self._threads: list[int] = []
-        self._locks: list[_Lock] = []
-        self._shared_ones: list[Shared] = []
-
-    def kinds(self) -> set[int]:
-        """The types whose instances ``look`` goes by."""
-        objects = self._objects
-        return {*self._wanted(), *objects.named(_THREAD), *objects.named(SHARED)}
-
-    def look(self, found: Mapping[int, list[int]]) -> None:
-        """Note the locks, and what processes share, among the instances of types, with the threads beside."""
-        self._found = {kind: list(found.get(kind, ())) for kind in self.kinds()}
-        self._take()
-
-    def _take(self) -> None:
-        objects, found = self._objects, self._found
-        self._threads = [address for kind in objects.named(_THREAD) for address in found.get(kind, ())]
-        self._locks = [
-            lock
-            for kind, base in self._wanted().items()
-            for address in found.get(kind, ())
-            if (lock := self._lock(address, base)) is not None
-        ]
-        shared = objects.named(SHARED)
-        self._shared_ones = read(objects, {kind: found.get(kind, []) for kind in shared}) if shared else []
-
-    def _take_again(self) -> None:
-        """Let go of those that were let go of since, and read the others as they are now."""
-        objects = self._objects
-        objects.memory.renew()
-        pairs = [(address, kind) for kind, some in self._found.items() for address in some]
-        self._found = {kind: [] for kind in self._found}
-        for address, kind in objects.living(pairs):
-            self._found[kind].append(address)
-        self._take()
-
-    def new(self) -> set[int]:
-        """Those that have not been named."""
-        some: list[_Lock | Shared] = [*self._locks, *self._shared_ones]
-        return {one.address for one in some if (one.address, one.kind) not in self._names}
-
-    def is_library_s(self, refs: Iterable[Ref], modules: Mapping[int, str]) -> bool:
-        """Whether only the standard library refers to something."""
-        if self._own is None:
-            self._own = _Own(self._objects, modules)
-        return all(map(self._own.is_library_s, refs))
-
-    def name(self, named: Mapping[int, Sequence[Home]], modules: Mapping[int, str]) -> None:
-        """Keep the names of those that are new."""
-        if self._own is None:
-            self._own = _Own(self._objects, modules)
-        some: list[_Lock | Shared] = [*self._locks, *self._shared_ones]
-        for one in some:
-            if (one.address, one.kind) not in self._names:
-                every = one.kind == _KINDS[_ASYNCIO]
-                names = self._own.names(named.get(one.address, ()), every=every)
-                self._names[one.address, one.kind] = names
 
     def add(self, semaphores: Sequence[Semaphore], calls: Calls) -> tuple[Semaphore, ...]:
         """What was found already, with conditions in place of their locks, and the other locks.
@@ -133,13 +76,28 @@ class Locks:
             semaphores: Of the scan.
             calls: Reads all calls again.
         """
-        self._take_again()
-        kept = {one: names for one in self._locks if (names := self._names.get((one.address, one.kind)))}
-        of_condition = {one.inner: one for one in self._locks if one.kind == _KINDS[_ASYNCIO]}
+        locks, shared = self._find()
+        self._name([*locks, *shared])
+        kept = {one: names for one in locks if (names := self._names[one.address, one.kind])}
+        of_condition = {one.inner: one for one in locks if one.kind == _KINDS[_ASYNCIO]}
         rest = tuple(
             one for one in semaphores if one.address not in of_condition and one.where[:1] != (_POOL_S_OWN,)
         )
-        return (*rest, *self._steady(kept, calls, semaphores), *self._shared(self._shared_ones))
+        return (*rest, *self._steady(kept, calls, semaphores), *self._shared(shared))
+
+    def _find(self) -> tuple[list[_Lock], list[Shared]]:
+        """Locks, and what processes share, in one pass that notes the threads beside."""
+        objects = self._objects
+        wanted, threads, shared = self._wanted(), objects.named(_THREAD), objects.named(SHARED)
+        found = objects.instances({*wanted, *threads, *shared})
+        self._threads = [address for kind in threads for address in found[kind]]
+        locks = [
+            lock
+            for kind, base in wanted.items()
+            for address in found[kind]
+            if (lock := self._lock(address, base)) is not None
+        ]
+        return locks, read(objects, {kind: found[kind] for kind in shared}) if shared else []
 
     def _wanted(self) -> dict[int, str]:
         """The types of locks and conditions, each with the library's class that it is or derives from."""
@@ -160,6 +118,20 @@ class Locks:
         of = objects.types().get(objects.type_of(inner), "")
         fits = of in _SIZES or (base == _ASYNCIO and of == "asyncio.locks.Lock")
         return _Lock(address, _KINDS[base], inner, of) if fits else None
+
+    def _name(self, some: Sequence[_Lock | Shared]) -> None:
+        """Note the names of those that are new."""
+        new = [one for one in some if (one.address, one.kind) not in self._names]
+        if not new:
+            return
+        homes = Homes(self._objects)
+        if self._own is None:
+            self._own = _Own(self._objects, homes.modules())
+        refs = self._objects.referrers({one.address for one in new})
+        named = homes.of({a for a, some in refs.items() if not all(map(self._own.is_library_s, some))})
+        for one in new:
+            every = one.kind == _KINDS[_ASYNCIO]
+            self._names[one.address, one.kind] = self._own.names(named.get(one.address, ()), every=every)
 
     # Who is inside
 
@@ -271,7 +243,7 @@ class Locks:
     # Shared by processes
 
     def _shared(self, found: Sequence[Shared]) -> Iterator[Semaphore]:
-        kept = {one: names for one in found if (names := self._names.get((one.address, one.kind)))}
+        kept = {one: names for one in found if (names := self._names[one.address, one.kind])}
         if not kept:
             return
         counts = {one.place: one.count for one in kept}

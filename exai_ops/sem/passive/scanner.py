@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -11,31 +13,58 @@ from typing import Final, NamedTuple, Self
 from exai_ops.sem.flow_twin import FlowTwin
 from exai_ops.sem.frames import Frames
 from exai_ops.sem.memory import Memory
-from exai_ops.sem.model import Judgement, Scan, Semaphore, Verdict, Waiter
+from exai_ops.sem.model import Holder, Judgement, Scan, Semaphore, Verdict, Waiter
 from exai_ops.sem.objects import Objects
 from exai_ops.sem.passive.bounds import Bound, Bounds
 from exai_ops.sem.passive.callbacks import Callback, Callbacks
 from exai_ops.sem.passive.functions import Functions
 from exai_ops.sem.passive.homes import Home, Homes
 from exai_ops.sem.passive.leases import Carried, Leases
-from exai_ops.sem.passive.live import Chains, Live
+from exai_ops.sem.passive.live import Live
 from exai_ops.sem.passive.primitives import Primitive, Primitives
 from exai_ops.sem.passive.resolve import Resolver
 from exai_ops.sem.passive.settle import settle, unexplained
-from exai_ops.sem.passive.steady import Seen, Steady
-from exai_ops.sem.passive.taken import Taken
+from exai_ops.sem.passive.taken import Account, Taken
 from exai_ops.sem.process import Process
-from exai_ops.sem.survey import Survey
 from exai_ops.sem.twin import command, layout_of
 from exai_ops.sem.verdict import judge
 
 _TASKS: Final = ("_asyncio.Task", "asyncio.tasks.Task")
 _CODE: Final = ("coroutine", "generator", "async_generator")
+_APART_S: Final = 0.025
 _ROUNDS: Final = 3
-_LOOKS: Final = 2  # at the whole heap in a row
-_GREENLET: Final = "greenlet.greenlet"
-_TAKES: Final = frozenset({"acquire", "__enter__", "__aenter__"})
+_NEW_EVERY: Final = 4
+_MOST_SAMPLES: Final = 60
+_ENOUGH: Final = 12
+_MOVING_S: Final = 1.5
+_SURE: Final = 0.8
+_PAUSE_S: Final = 0.001
 _UNSTEADY: Final = "it changes faster than it can be read"
+
+
+@dataclass
+class _Seen:
+    """A semaphore at a moment when it held still."""
+
+    primitive: Primitive
+    account: Account
+    waiters: tuple[Waiter, ...]
+    granted: int
+    steady: bool
+    holders: list[Holder] = field(default_factory=list)
+    carried: bool = False
+
+    def same(self, other: _Seen) -> bool:
+        """Whether nothing happened between two readings."""
+        mine, its = (
+            (self.primitive, self.account, self.granted),
+            (other.primitive, other.account, other.granted),
+        )
+        return mine == its
+
+    def missing(self, bound: int | None) -> int | None:
+        """Permits that are out."""
+        return None if bound is None else bound - self.primitive.value - self.granted
 
 
 class _Kinds(NamedTuple):
@@ -65,13 +94,12 @@ class PassiveScanner:
         self._memory = Memory(pid)
         self.objects = Objects(self._memory, self._layout)
         self._frames = Frames(self.objects)
-        self._chains = Chains(self._frames)
         self._resolver = Resolver(self.objects)
         self._twin = FlowTwin(command(self.process))
         self._functions = Functions(self.objects, self._resolver, self._twin)
         self._primitives = Primitives(self.objects)
         self._homes: dict[int, list[Home]] = {}
-        self._first = True
+        self._looked = False
         self._bounds = Bounds(
             self.objects,
             self._resolver,
@@ -81,9 +109,6 @@ class PassiveScanner:
         self._known: dict[int, Bound] = {}
         self._kinds = _Kinds({}, frozenset(), frozenset())
         self._places: dict[int, set[int]] = {}
-        self._pages: frozenset[int] = frozenset()  # those that semaphores lie in
-        self._greenlets = False
-        self._foreign = _has_foreign_allocator(pid)
         self._tasks = 0
         self._threads = 0
 
@@ -101,23 +126,15 @@ class PassiveScanner:
         began_s = time.monotonic()
         self.objects.forget()
         self._resolver.forget()
-        self._chains.begin()
-        before = self._read(self._kinds.semaphores)
-        survey = Survey(self.objects, tables=self._first, codes=self._first)
-        survey.take(self._wanted, self._functions.verbs if self._first else lambda: ())
-        self._note(survey)
-        if self._first:
-            self._memory.forget_pages()
-            before = self._read(self._kinds.semaphores)
-        self._looked(survey)
-        self._memory.forget_pages()
-        moved = self._read(self._kinds.semaphores) != before
-        unsure = moved or (self._first and any(map(self._is_unbound, before.values())))
-        first = self.sample(new=unsure)  # whoever took a permit since may be new too
-        self._name(first.keys(), survey)
-        self._first = False
+        self._kinds = self._all_kinds()
+        self._places.clear()
+        if not self._looked:
+            self._functions.look()
+            self._looked = True
+        first = self._sample(new=True)
+        self._name({address: one.primitive for address, one in first.items()})
         self._bound(first)
-        seen = Steady(self).of(first)
+        seen = self._steady(first)
         self._settle(seen)
         semaphores = tuple(self._semaphore(one) for one in seen.values())
         now_s = time.monotonic()
@@ -133,29 +150,42 @@ class PassiveScanner:
             notes=self.process.notes,
         )
 
-    def _wanted(self) -> set[int]:
-        """The types whose instances a scan begins with, by the types that are known now."""
-        kinds = self._all_kinds()
-        module = self.objects.static["module"]
-        some = {*kinds.semaphores, *kinds.tasks, *kinds.code, *([module] if self._first else ())}
-        return some | self.objects.named(_GREENLET)
+    # Reading until it holds still
 
-    def _note(self, survey: Survey) -> None:
-        """Note where there are semaphores, tasks and calls."""
-        self._kinds = kinds = self._all_kinds()
-        of = {*kinds.semaphores, *kinds.tasks, *kinds.code}
-        self._places = {kind: set(survey.instances.get(kind, ())) for kind in of}
-        greenlets = [len(survey.instances.get(kind, ())) for kind in self.objects.named(_GREENLET)]
-        self._greenlets = sum(greenlets) > 1  # one is what a thread has for itself
+    def _steady(self, first: Mapping[int, _Seen]) -> dict[int, _Seen]:
+        """A reading of every semaphore: as it stands, or for one that moves, as it mostly is."""
+        seen = dict(first)
+        time.sleep(_APART_S)
+        if not self._memory.renew():
+            return seen
+        series = {}
+        for address, now in self._sample().items():
+            before = seen.get(address)
+            seen[address] = now
+            still = before is not None and now.steady and now.same(before)
+            if before is not None and not (still and self._plain(now)):
+                series[address] = [before, now]
+        self._follow(series)
+        for address, some in series.items():
+            seen[address] = self._typical(some)
+        return seen
 
-    def _looked(self, survey: Survey) -> None:
-        """Take in what else a survey has found."""
-        if self._first:
-            self._functions.look(survey)
+    def _follow(self, series: dict[int, list[_Seen]]) -> None:
+        """Read what moves again and again, until most readings agree."""
+        until_s = time.monotonic() + _MOVING_S
+        moving = set(series)
+        for number in range(_MOST_SAMPLES):
+            if not moving or time.monotonic() > until_s:
+                return
+            time.sleep(_PAUSE_S * (number % 5))  # out of step with what goes round
+            again = self._sample(new=number % _NEW_EVERY == 0)
+            moving &= again.keys()
+            for address in list(moving):
+                series[address].append(again[address])
+                if number % _NEW_EVERY == 0 and self._mostly(series[address]) is not None:
+                    moving.discard(address)
 
-    # One reading
-
-    def sample(self, *, new: bool = False) -> dict[int, Seen]:
+    def _sample(self, *, new: bool = False) -> dict[int, _Seen]:
         """Every semaphore as it is now; steady is what was the same before and after.
 
         Args:
@@ -164,19 +194,17 @@ class PassiveScanner:
         kinds = self._kinds
         self._resolver.forget_objects()
         if new:
-            self._memory.remap()
-            self._memory.renew()
+            self._memory.refresh()
             self._look_for_new()
-        self._memory.renew(self._pages)
-        with self._memory.after():
-            after = self._read(kinds.semaphores)
-        with self._memory.traced() as pages:
-            found = self._read(kinds.semaphores)
-        self._pages = frozenset(pages)
-        live = Live(self.objects, self._frames, self._chains)
+        self._memory.renew()
+        after = self._now(kinds.semaphores)
+        found = {
+            one.address: one for one in self._primitives.read(kinds.semaphores, self._at(kinds.semaphores))
+        }
+        live = Live(self.objects, self._frames)
         live.read(self._all_at(kinds.tasks), self._all_at(kinds.code))
         self._tasks, self._threads = len(live.tasks), live.threads
-        self._bounds.known = self._functions.files | frozenset(
+        self._bounds.known = frozenset(
             call.frame.info.filename for call in live.calls if self._functions.is_own(call.frame.info)
         )
         taken = Taken(self.objects, self._resolver, self._functions, found)
@@ -186,38 +214,22 @@ class PassiveScanner:
         for address, one in found.items():
             waiters, granted = self._waiters(one, live)
             steady = after.get(address) == one
-            seen[address] = Seen(one, taken.accounts[address], waiters, granted, steady)
+            seen[address] = _Seen(one, taken.accounts[address], waiters, granted, steady)
         return seen
 
-    def changes(self) -> bool:
-        """Whether anything that was read is different by now; it is read again."""
-        return self._memory.renew()
-
     def _look_for_new(self) -> None:
-        """Note where there are semaphores, tasks and calls that were not there before.
-
-        A holder that is missed makes something else of a semaphore without a bound, and nothing shows it: so
-        again, when one has changed meanwhile.
-        """
+        """Note where there are semaphores, tasks and calls."""
         kinds = self._kinds
-        for _ in range(_LOOKS):
-            before = self._unbound()
-            found = self.objects.instances({*kinds.semaphores, *kinds.tasks, *kinds.code})
-            for kind, addresses in found.items():
-                self._places.setdefault(kind, set()).update(addresses)
-            if self._unbound() == before:
-                return
+        for kind, addresses in self.objects.instances({*kinds.semaphores, *kinds.tasks, *kinds.code}).items():
+            self._places.setdefault(kind, set()).update(addresses)
 
-    def _unbound(self) -> list[Primitive]:
-        """Semaphores whose bound nothing says, as they are now."""
-        with self._memory.after():
-            return [one for one in self._read(self._kinds.semaphores).values() if self._is_unbound(one)]
-
-    def _is_unbound(self, one: Primitive) -> bool:
-        return self._bound_of(one)[0] is None
-
-    def _read(self, kinds: Mapping[int, str]) -> dict[int, Primitive]:
-        return {one.address: one for one in self._primitives.read(kinds, self._at(kinds))}
+    def _now(self, kinds: Mapping[int, str]) -> dict[int, Primitive]:
+        """The semaphores as they are this very moment, beside the pages that are kept."""
+        self._memory.live = True
+        try:
+            return {one.address: one for one in self._primitives.read(kinds, self._at(kinds))}
+        finally:
+            self._memory.live = False
 
     def _at(self, kinds: Iterable[int]) -> dict[int, list[int]]:
         """Live objects of these types, where some have been seen: allocators use a place again."""
@@ -249,51 +261,68 @@ class PassiveScanner:
 
     # What is missing, and what carries it
 
-    def _settle(self, seen: dict[int, Seen]) -> None:
+    def _settle(self, seen: dict[int, _Seen]) -> None:
         """Give each its holders; where permits are still missing, look at objects and callbacks too."""
         for one in seen.values():
-            one.holders = settle(self.missing(one), one.account)
+            one.holders = settle(self._missing(one), one.account)
         open_ = {a for a, one in seen.items() if one.steady and self._unexplained(one) != 0}
         for _ in range(_ROUNDS):
             if not open_:
                 return
             open_ = self._carry(seen, open_)
 
-    def _carry(self, seen: Mapping[int, Seen], some: set[int]) -> set[int]:
+    def _carry(self, seen: Mapping[int, _Seen], some: set[int]) -> set[int]:
         """Look for carriers of what these miss; those that moved meanwhile, and are still accused."""
         carried, callbacks = self._carriers(some)
-        after = self.sample() if self._memory.renew() else {}
+        after = self._sample() if self._memory.renew() else {}
         moved = set()
         for address in some:
             one = seen[address]
-            if carried[address].consumed and one.primitive.bound is None and (self.missing(one) or 0) < 0:
+            if carried[address].consumed and one.primitive.bound is None and (self._missing(one) or 0) < 0:
                 self._known[address] = self._known[address]._replace(value=None, counts=True)
-            one.open = _opened(carried[address], callbacks[address])
             before = one.holders
             rank = _rank(judge(self._semaphore(one)))
-            one.holders = settle(self.missing(one), one.account, carried[address], callbacks[address])
+            one.holders = settle(self._missing(one), one.account, carried[address], callbacks[address])
             new = _rank(judge(self._semaphore(one)))
             if one.carried and new > rank:
                 one.holders = before
-            carriers = self._carriers_of(carried[address])
-            one.churns = bool(after and carried[address].leases) or (one.carried and carriers != one.carriers)
-            one.carried, one.carriers = True, carriers
-            if min(new, rank)[0] and (one.churns or not one.same(after.get(address, one))):
+            one.carried = True
+            if min(new, rank)[0] and not one.same(after.get(address, one)):
                 moved.add(address)
         return moved
 
-    def _carriers_of(self, carried: Carried) -> frozenset[tuple[int, int]]:
-        """What carries permits, to compare two readings by: places are used again."""
-        leases = ((one, hash(tuple(self.objects.attributes(one).values()))) for one in carried.leases)
-        return frozenset((*leases, *((token.owner, token.number) for token in carried.tokens)))
+    def _plain(self, one: _Seen) -> bool:
+        """Whether a reading accuses of nothing, so that two alike are enough."""
+        return self._missing(one) is None or self._left(one) == 0
 
-    def missing(self, one: Seen) -> int | None:
-        """Permits that are out, None when the bound is not known."""
-        bound = self._bound_of(one.primitive)[0]
-        return None if bound is None else bound - one.primitive.value - one.granted
+    def _typical(self, some: list[_Seen]) -> _Seen:
+        """One reading of many: one that misses what most of them do, else one that misses least."""
+        sure = [one for one in some if one.steady] or some
+        wanted = self._mostly(some)
+        if wanted is None:
+            return min(reversed(sure), key=lambda one: abs(self._left(one)))
+        return next(one for one in reversed(sure) if self._left(one) == wanted)
 
-    def _unexplained(self, one: Seen) -> int:
-        missing = self.missing(one)
+    def _mostly(self, some: list[_Seen]) -> int | None:
+        """What most of enough readings miss, None when they do not agree."""
+        sure = [self._left(one) for one in some if one.steady]
+        if len(sure) < _ENOUGH:
+            return None
+        left, times = Counter(sure).most_common(1)[0]
+        return left if times > _SURE * len(sure) else None
+
+    def _left(self, one: _Seen) -> int:
+        """Permits that are out and that no call has; of an unknown bound, less by that."""
+        missing = self._missing(one)
+        if missing is None:
+            missing = -one.primitive.value - one.granted
+        return unexplained(missing, settle(missing, one.account))
+
+    def _missing(self, one: _Seen) -> int | None:
+        return one.missing(self._bound_of(one.primitive)[0])
+
+    def _unexplained(self, one: _Seen) -> int:
+        missing = self._missing(one)
         return 0 if missing is None else unexplained(missing, one.holders)
 
     def _carriers(self, semaphores: set[int]) -> tuple[dict[int, Carried], dict[int, list[Callback]]]:
@@ -328,17 +357,12 @@ class PassiveScanner:
 
     # Names and bounds
 
-    def _name(self, found: Iterable[int], survey: Survey) -> None:
-        """Name those that are new."""
-        modules = survey.instances.get(self.objects.static["module"])
-        calls = [one for kind in self._kinds.code for one in survey.instances.get(kind, ())]
-        homes = Homes(self.objects, modules, survey.tables, calls)
-        self._homes.update(self._named(homes, {one for one in found if one not in self._homes}))
+    def _name(self, found: Mapping[int, Primitive]) -> None:
+        new = [address for address in found if address not in self._homes]
+        if new:
+            self._homes.update(Homes(self.objects).of(new))
 
-    def _named(self, homes: Homes, new: set[int]) -> dict[int, list[Home]]:
-        return homes.of(new) if new else {}
-
-    def _bound(self, seen: Mapping[int, Seen]) -> None:
+    def _bound(self, seen: Mapping[int, _Seen]) -> None:
         """Look in the source for the bounds that are not stored."""
         for address, one in seen.items():
             if one.primitive.bound is not None or address in self._known:
@@ -370,7 +394,7 @@ class PassiveScanner:
             return None, "none"
         return known.value, "no bound" if known.counts else "source"
 
-    def _semaphore(self, one: Seen) -> Semaphore:
+    def _semaphore(self, one: _Seen) -> Semaphore:
         primitive = one.primitive
         bound, bound_from = self._bound_of(primitive)
         known = self._known.get(primitive.address)
@@ -387,48 +411,7 @@ class PassiveScanner:
             granted=one.granted,
             holders=tuple(one.holders),
             why="" if one.steady or self._unexplained(one) == 0 else _UNSTEADY,
-            doubt=self._doubt(one),
-            doubt_over=self._doubt_over(one),
         )
-
-    def _doubt(self, one: Seen) -> str:
-        """Why permits that are out might still come back in a way that is not read, empty when none is."""
-        functions, address = self._functions, one.primitive.address
-        reasons = (
-            (one.churns, "what carries its permits changes faster than it can be read"),
-            (self._foreign, "its memory is not laid out by Python's own allocator: not all of it is found"),
-            (self._greenlets, "a greenlet may have it, and those are not read"),
-            (functions.sets_by_hand(address), "the program sets the numbers of semaphores itself"),
-            (functions.on_behalf(address), "the program takes permits of it on behalf of others"),
-            (functions.only_takes, "no code of the program gives one back: it may be meant to be used up"),
-            (functions.own_methods(address) & _TAKES, "its class takes permits in a way of its own"),
-        )
-        return next((reason for holds, reason in reasons if holds), "")
-
-    def _doubt_over(self, one: Seen) -> str:
-        """Why it may have more permits than were made of it, empty when none is known."""
-        if self._functions.own_methods(one.primitive.address):
-            return "its class takes and gives back permits in a way of its own"
-        if one.account.lends and (self.missing(one) or 0) >= 0:
-            return "who holds a permit has given it back for a while"
-        if one.open:
-            return f"{one.open} may give back what it did not take, as a signal does"
-        return self._doubt(one)
-
-
-def _opened(carried: Carried, callbacks: Iterable[Callback]) -> str:
-    """What may give back any number of permits, empty when nothing does."""
-    return next(iter((*carried.signals, *(one.what for one in callbacks if one.again))), "")
-
-
-def _has_foreign_allocator(pid: int) -> bool:
-    """Whether a process was told to take its memory from elsewhere than Python's own allocator."""
-    try:
-        words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return False
-    chosen = next((word.partition(b"=")[2] for word in words if word.startswith(b"PYTHONMALLOC=")), b"")
-    return chosen.startswith(b"malloc")
 
 
 def _folder(pid: int) -> str:

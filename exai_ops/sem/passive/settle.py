@@ -55,9 +55,6 @@ def settle(
         if carried is not None:
             holders += [Holder("function", name, permits=None, certain=False) for name in carried.open]
             holders += [Holder("object", name, certain=False) for name in carried.loose.values()]
-        holders += [
-            Holder("callback", one.what, permits=None, certain=False) for one in callbacks if one.again
-        ]
     return holders
 
 

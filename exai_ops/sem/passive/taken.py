@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from exai_ops.sem.codes import CodeInfo
 from exai_ops.sem.flow import Flow
-from exai_ops.sem.flow_model import Ahead, Event, Held, Match, last_names
+from exai_ops.sem.flow_model import Ahead, Event, Held, Match, Path, last_names
 from exai_ops.sem.frames import Frame
 from exai_ops.sem.model import Holder
 from exai_ops.sem.objects import Objects
@@ -31,7 +30,6 @@ class Account:
         owes: Those that give back what they did not take.
         tokens: What calls that go round take from, each time with a permit.
         tasks: Addresses of the tasks of those that took.
-        lends: Whether one may have given back for a while what it is going to take again.
         through: Name of a function that gives back -> how many of those that took are going to call it.
     """
 
@@ -40,7 +38,6 @@ class Account:
     tokens: list[Token] = field(default_factory=list)
     tasks: set[int] = field(default_factory=set)
     through: Counter[str] = field(default_factory=Counter)
-    lends: bool = False
 
 
 class Taken:
@@ -62,37 +59,22 @@ class Taken:
         self.on_stacks: set[int] = set()
         """Bound methods that open blocks keep."""
         self._reentrant: set[int] = set()
-        self._inner: dict[int, frozenset[int]] = {}
         self._exits: dict[tuple[int, int], dict[int, int]] = {}
 
     def read(self, calls: Iterable[Call]) -> None:
         """Book what these calls have."""
         calls = list(calls)
-        of_interest = [call for call in calls if self._of_interest(call.frame)]
-        self._functions.prepare({call.frame.info.address: call.frame.info for call in of_interest}.values())
-        explicit = set(map(id, of_interest))
+        infos = {call.frame.info.address: call.frame.info for call in calls if self._of_interest(call.frame)}
+        self._functions.prepare(infos.values())
         for call in calls:
             self._blocks(call)
-            self._lenders(call)
-            if id(call) in explicit:
+            if self._functions.is_own(call.frame.info) and self._functions.of_interest(call.frame.info):
                 self._explicit(call)
 
     def _of_interest(self, frame: Frame) -> bool:
-        functions = self._functions
-        return functions.is_own(frame.info) and (
-            functions.of_interest(frame.info) or bool(self._inner_codes(frame.info))
-        )
-
-    def _inner_codes(self, info: CodeInfo) -> frozenset[int]:
-        """Numbers of the constants that are comprehensions or lambdas which release something."""
-        if info.address not in self._inner:
-            codes = ((number, self._objects.code(one)) for number, one in enumerate(info.consts))
-            self._inner[info.address] = frozenset(
-                number
-                for number, code in codes
-                if code is not None and code.name.startswith("<") and "release" in code.names
-            )
-        return self._inner[info.address]
+        if not self._functions.is_own(frame.info):
+            return False
+        return self._functions.of_interest(frame.info) or bool(self._open_blocks(frame))
 
     # Open with blocks
 
@@ -116,8 +98,7 @@ class Taken:
             self.on_stacks.add(method)
             for semaphore, number in self.released_by(callee).items():
                 counts[semaphore] = counts.get(semaphore, 0) + number
-                plain = callee.bound_to == semaphore and not self._functions.own_methods(semaphore)
-                exact[semaphore] = exact.get(semaphore, True) and plain
+                exact[semaphore] = exact.get(semaphore, True) and callee.bound_to == semaphore
         for semaphore, number in counts.items():
             entered = number - self._entering(call, semaphore)  # what is being entered is not open yet
             has = entered + self._within(call, semaphore) if entered > 0 else 0
@@ -128,7 +109,6 @@ class Taken:
         """Book open blocks; one whose exit need not give back owes no more than is missing."""
         account = self.accounts[semaphore]
         holder = Holder("with", call.name, call.stack(), number, exact=exact)
-        exact = exact or bool(self._functions.own_methods(semaphore))
         if exact or semaphore not in self._reentrant:
             account.took.append(holder)
         else:
@@ -138,24 +118,11 @@ class Taken:
     def released_by(self, callee: Value) -> dict[int, int]:
         """Semaphore -> permits that a call of this exit gives back."""
         if callee.bound_to in self._semaphores:
-            return {callee.bound_to: 1}  # of a class of the program's own, see ``Semaphore.doubt``
+            return {callee.bound_to: 1}
         key = (callee.address, callee.bound_to)
         if key not in self._exits:
             self._exits[key] = self._wrapped(callee)
         return self._exits[key]
-
-    def _lenders(self, call: Call) -> None:
-        """Note blocks whose exit takes a permit: what they are on has given one back for as long."""
-        for _, callee in self._open_blocks(call.frame):
-            if callee.bound_to in self._semaphores:
-                continue
-            event = Event(0, "exit", ("unknown",))
-            sums = self._functions.effect(callee, Scope({}, 0), event, self._semaphores, depth=2)
-            for address, some in sums.items():
-                self.accounts[address].lends |= max(some) > 0
-            for address in self._functions.unbounded(callee, Scope({}, 0), event, self._semaphores):
-                holder = Holder("with", call.name, call.stack(), None, certain=False)
-                self.accounts[address].owes.append(holder)
 
     def _wrapped(self, callee: Value) -> dict[int, int]:
         """The same for an exit of the program's own."""
@@ -201,30 +168,20 @@ class Taken:
         if flow is None:
             return
         concerns = self._concerns(call.frame)
-        inner = self._inner_release(call, flow)
-        if inner or self._unknown_release(call, flow):
-            for semaphore in self._semaphores.keys() - (() if inner else concerns.keys()):
+        if self._unknown_release(call, flow):
+            for semaphore in self._semaphores.keys() - concerns.keys():
                 holder = Holder("frame", call.name, call.stack(), certain=False)
                 self.accounts[semaphore].owes.append(holder)
         for semaphore, concern in concerns.items():
             match = concern.match()
             held, ahead = flow.held(call.frame.lasti, match), flow.ahead(call.frame.lasti, match)
-            self.accounts[semaphore].lends |= flow.lent(call.frame.lasti, match) > 0
             self._book(call, semaphore, held, ahead, concern)
-            self._hands_on(call, semaphore, held, ahead)
-
-    def _hands_on(self, call: Call, semaphore: int, held: Held, ahead: Ahead) -> None:
-        """Book a frame that is going to hand a release to something else, which may then be called."""
-        if not ahead.owed and ahead.some("release_given", "enter_given"):
-            once = held.most == 0
-            holder = Holder("frame", call.name, call.stack(), 1 if once else None, certain=False)
-            self.accounts[semaphore].owes.append(holder)
 
     def _unknown_release(self, call: Call, flow: Flow) -> bool:
         """Whether a frame is about to release something that nothing leads to."""
         scope = scope_of(call.frame)
         for event in flow.reachable(call.frame.lasti):
-            if event.kind != "release" or self._waits_for_item(call):
+            if event.kind != "release" or not any(self._ours(scope, path) for path in event.paths):
                 continue
             if not any(self._functions.values(scope, path, flow) for path in event.paths):
                 names = {name for path in event.paths for name in last_names(path) if ":" in name}
@@ -232,10 +189,16 @@ class Taken:
                     return True
         return False
 
-    def _inner_release(self, call: Call, flow: Flow) -> bool:
-        """Whether a comprehension or lambda that is made further on releases something."""
-        inner = self._inner_codes(call.frame.info)
-        return any(one.const in inner and one.offset >= call.frame.lasti for one in flow.closures)
+    def _ours(self, scope: Scope, path: Path) -> bool:
+        """Whether a path goes through a call of the program's own."""
+        if "call" not in path:
+            return False
+        callees = self._resolver.values(scope, path[: path.index("call")])
+        functions = (self._objects.function(callee.address) for callee in callees)
+        return any(
+            function is not None and self._functions.is_own(self._objects.code(function.code))
+            for function in functions
+        )
 
     def _book(self, call: Call, semaphore: int, held: Held, ahead: Ahead, concern: Concern) -> None:
         if held.most == 0:
@@ -290,7 +253,6 @@ class Taken:
     def _take(
         self, call: Call, semaphore: int, number: int | None, *, certain: bool, exact: bool = False
     ) -> None:
-        exact = exact and not self._functions.own_methods(semaphore)
         holder = Holder("frame", call.name, call.stack(), number, certain, exact)
         account = self.accounts[semaphore]
         account.took.append(holder)
@@ -319,13 +281,12 @@ class Taken:
         tokens = self._tokens.of(scope_of(frame), frame.info, flow) if flow is not None else []
         account.tokens += [token for token in tokens if token not in account.tokens]
         if self._waits_for_item(call):
-            account.owes.append(Holder("frame", call.name, call.stack(), None, certain=False))
             return
         number = 1 if ahead.many else ahead.most
         account.owes.append(Holder("frame", call.name, call.stack(), number, certain=_surely(ahead)))
         if _surely(ahead):
             account.tasks |= {call.task} - {0}
-        if ahead.many:
+        if ahead.many and not tokens:
             account.owes.append(Holder("frame", call.name, call.stack(), None, certain=False))
 
     def _outer_has(self, call: Call, semaphore: int) -> bool:

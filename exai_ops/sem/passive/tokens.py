@@ -34,8 +34,6 @@ class Token(NamedTuple):
         number: How many.
         items: Addresses in the container.
         by: Name of the function that takes from it and gives a permit back.
-        name: What the code that takes from it calls it, with its kind: ``attr:_out``.
-        words: Where that name is, as code has it.
     """
 
     owner: int
@@ -43,8 +41,6 @@ class Token(NamedTuple):
     number: int
     items: tuple[int, ...] = ()
     by: str = ""
-    name: str = ""
-    words: frozenset[int] = frozenset()
 
 
 class Tokens:
@@ -61,18 +57,12 @@ class Tokens:
         for event in flow.events:
             for path in self._taken_from(event, deletes=deletes):
                 for value in self._resolver.values(scope, path):
-                    token = self._count(value.address, _said(path), _name(path))
+                    token = self._count(value.address, _said(path))
                     if token is not None:
                         found.setdefault(token.owner, token)
             for token in (*self._numbers(scope, info, event), *self._replaced(scope, event)):
                 found.setdefault(token.owner ^ hash(token.what), token)
-        return [token._replace(by=info.name, words=self._words(info, token.name)) for token in found.values()]
-
-    def _words(self, info: CodeInfo, name: str) -> frozenset[int]:
-        objects = self._objects
-        table = objects.memory.u64(info.address + objects.layout["co_names"])
-        plain = name.partition(":")[2]
-        return frozenset(one for one in objects.sequence(table) if objects.text(one) == plain)
+        return [token._replace(by=info.name) for token in found.values()]
 
     def _deletes(self, info: CodeInfo) -> bool:
         names = self._objects.layout.opcodes.names
@@ -100,7 +90,7 @@ class Tokens:
                 number = self._objects.integer(value.address)
                 if number is not None and 0 < number < _MOST and not self._is_bool(value.address):
                     holder = self._resolver.values(scope, path[:-1])
-                    yield Token(holder[0].address if holder else 0, _said(path), number, name=_name(path))
+                    yield Token(holder[0].address if holder else 0, _said(path), number)
 
     def _subtracts(self, info: CodeInfo, offset: int) -> bool:
         """Whether what is stored at an offset is the outcome of a subtraction."""
@@ -122,27 +112,27 @@ class Tokens:
         for path in event.paths:
             for value in self._resolver.values(scope, path):
                 if self._objects.kind(value.address) in {"list", "set", "deque", "dict"}:
-                    token = self._count(value.address, _said(path), _name(path))
+                    token = self._count(value.address, _said(path))
                     if token is not None:
                         yield token
 
     def _is_bool(self, address: int) -> bool:
         return self._objects.type_name(self._objects.type_of(address)) == "bool"
 
-    def _count(self, address: int, what: str, name: str) -> Token | None:
+    def _count(self, address: int, what: str) -> Token | None:
         """The items of a container, or of the queue that a queue object has."""
         objects = self._objects
         kind = objects.kind(address)
         if kind == "dict":
-            return self._count_dict(address, what)._replace(name=name)
+            return self._count_dict(address, what)
         if kind in {"list", "set", "deque"}:
             items = objects.sequence(address)[:_MOST]
-            return Token(address, what, len(items), tuple(items), name=name)
+            return Token(address, what, len(items), tuple(items))
         if kind == "instance":
             held = self._resolver.attributes(address)
-            for inner in _QUEUES:
-                if inner in held and objects.kind(held[inner]) in {"list", "deque"}:
-                    return self._count(held[inner], what, name)
+            for name in _QUEUES:
+                if name in held and objects.kind(held[name]) in {"list", "deque"}:
+                    return self._count(held[name], what)
         return None
 
     def _count_dict(self, address: int, what: str) -> Token:
@@ -163,11 +153,6 @@ class Tokens:
                 total += 1
                 items += (key, value)
         return Token(address, what, total, tuple(items))
-
-
-def _name(path: Path) -> str:
-    """The last name of a path, without keys and loops."""
-    return next((part for part in reversed(path) if ":" in part and not part.startswith("item:")), "")
 
 
 def _said(path: Path) -> str:
