@@ -20,6 +20,16 @@ def test_nothing_is_found_in_a_quiet_period(kind: str, seed: int) -> None:
     assert [one.finding.message for one in judged(Source(kind, seed).quiet().events)] == []
 
 
+@pytest.mark.parametrize(("count", "found"), [(6, False), (14, True)])
+def test_a_handful_of_errors_in_one_stretch_is_no_burst(count: int, found: bool) -> None:
+    source = Source("steady", 1004)
+    source.times = source.times[:2000]
+    source.fails = lambda _at: 0.0
+    for at in np.linspace(1500, 1600, count).tolist():
+        source.add(at, "glm", "error", "complete", error="answered 500", response_time_ms=300.0)
+    assert ("MON001" in codes(source.quiet().events)) == found
+
+
 @pytest.mark.parametrize("seed", range(25))
 def test_scripts_that_connect_call_and_leave_are_no_storm(seed: int) -> None:
     source = Source("bursty", 2000 + seed)

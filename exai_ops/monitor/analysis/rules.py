@@ -20,7 +20,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "the share "
         "outside of it, by the likelihood ratio of Poisson counts, divided by how much more than "
         "Poisson's the counts "
-        "vary. At least 6 errors, 3 times what is usual, 2 % of the window's events. Rate limits are "
+        "vary. At least 10 errors, 3 times what is usual, 2 % of the window's events. Rate limits are "
         "MON005's.",
         find_failures.error_bursts,
     ),
