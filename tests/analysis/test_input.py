@@ -221,3 +221,17 @@ def test_a_number_beyond_all_arrays_costs_its_line_alone(tmp_path: Path) -> None
     path.write_bytes(GOOD + b"\n" + huge + b"\n" + GOOD + b"\n")
     cube, skipped = looked(path)
     assert (cube.events, skipped.count) == (2, 1)
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("packed", [False, True])
+def test_of_an_export_that_breaks_off_what_was_before_counts(
+    indent: int | None, packed: bool, tmp_path: Path
+) -> None:
+    data = export(EVENTS, indent)
+    cut = gzip.compress(data[: len(data) // 2]) if packed else data[: len(data) // 2]
+    path = tmp_path / "cut"
+    path.write_bytes(cut)
+    cube, skipped = looked(path)
+    assert abs(cube.events - len(EVENTS) / 2) < len(EVENTS) / 10
+    assert [why for _, why in skipped.broken] == ["it breaks off within recent_events"]

@@ -20,6 +20,36 @@ def test_nothing_is_found_in_a_quiet_period(kind: str, seed: int) -> None:
     assert [one.finding.message for one in judged(Source(kind, seed).quiet().events)] == []
 
 
+@pytest.mark.parametrize(("count", "found"), [(6, False), (14, True)])
+def test_a_handful_of_errors_in_one_stretch_is_no_burst(count: int, found: bool) -> None:
+    source = Source("steady", 1004)
+    source.times = source.times[:2000]
+    source.fails = lambda _at: 0.0
+    for at in np.linspace(1500, 1600, count).tolist():
+        source.add(at, "glm", "error", "complete", error="answered 500", response_time_ms=300.0)
+    assert ("MON001" in codes(source.quiet().events)) == found
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_scripts_that_connect_call_and_leave_are_no_storm(seed: int) -> None:
+    source = Source("bursty", 2000 + seed)
+    starts = source.rng.uniform(0, 3500, 6)
+    for number, start in enumerate(starts.tolist()):
+        for index in range(int(source.rng.integers(10, 60))):
+            source.script(start + 1.2 * index, 100_000 + 100 * number + index)
+    assert "MON006" not in codes(source.quiet().events)
+
+
+@pytest.mark.parametrize("error", [None, "ConnectionClosedError"])
+def test_connections_that_do_no_work_are_a_storm(error: str | None) -> None:
+    source = Source("steady", 1003)
+    for at in np.linspace(1500, 1590, 60).tolist():
+        source.add(at, "websocket", "connect", "connection")
+        told = {"duration_s": 1.0}
+        source.add(at + 1, "websocket", "disconnect", "connection", error=error, metadata=told)
+    assert "MON006" in codes(source.quiet().events)
+
+
 @pytest.mark.parametrize(
     ("code", "incident", "strength"),
     [(code, made, strengths[-1]) for code, made, strengths in INCIDENTS],

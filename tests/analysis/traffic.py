@@ -92,6 +92,11 @@ class Source:
             told = {"duration_s": lived_s}
             self.add(at + lived_s, "websocket", "disconnect", "connection", metadata=told)
 
+    def script(self, at: float, number: int) -> None:
+        """A program that connects, calls once and leaves."""
+        self.connection(at, float(self.rng.lognormal(0.9, 0.5)))
+        self._call(number, at + 0.05)
+
     def _call(self, number: int, at: float) -> None:
         rng = self.rng
         origin = {"session": "s1", "request": f"r{number}"}

@@ -251,10 +251,11 @@ class _Batch:
     def __init__(self, lines: Sequence[Line], ids: SeriesIds) -> None:
         self.lines = lines
         count = len(lines)
-        self.times: Floats = np.array([line.timestamp for line in lines], np.float64)
+        self.times = _floats([line.timestamp for line in lines])
         self.ms = _floats([line.response_time_ms for line in lines])
-        self.sizes: Floats = np.array([line.data_size_bytes for line in lines], np.float64)
-        self.weights: Floats = np.array([line.weight for line in lines], np.float64)
+        self.sizes = _floats([line.data_size_bytes for line in lines])
+        weights = [line.weight for line in lines]
+        self.weights: Floats = np.ones(count) if weights.count(1) == count else _floats(weights)
         self.good: Bools = (
             (self.times >= EARLIEST)
             & (self.times < LATEST)
@@ -268,8 +269,8 @@ class _Batch:
         if not self.whole:
             return
         self.series: Ints = np.fromiter(map(ids.__getitem__, map(_KEY, lines)), np.int64, count)
-        failing = [line.error is not None for line in lines]
-        self.failed: Bools = np.array(failing, np.bool_) | ids.failing(self.series)
+        self.failed = ids.failing(self.series)
+        self.failed[[index for index, line in enumerate(lines) if line.error is not None]] = True
         self.limited: Bools = ids.limited(self.series)
 
     def cells(self, shift: int) -> tuple[Ints, Ints]:
@@ -320,7 +321,7 @@ class _Batch:
 
 def _floats(column: Sequence[float | None]) -> Floats:
     """None is NaN."""
-    return np.array(column, np.float64)
+    return np.fromiter(column, np.float64, len(column))
 
 
 def _example(line: Line, order: int) -> Example:

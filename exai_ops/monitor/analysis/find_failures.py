@@ -13,7 +13,8 @@ from exai_ops.monitor.analysis.model import Found, View, length, number, percent
 from exai_ops.monitor.analysis.traffic import Spread, Traffic
 
 STATE_CHANGES: Final = frozenset({"connect", "disconnect"})
-LEAST_ERRORS: Final = 6
+LEAST_ERRORS: Final = 10
+"""A handful of errors may fall into one stretch by chance: six did in one of several hundred quiet hours."""
 FACTOR: Final = 3.0
 LEAST_SHARE: Final = 0.02
 """Of the events in a burst that are errors."""

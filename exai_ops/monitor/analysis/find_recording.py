@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import sqrt
 from typing import Final
 
 import numpy as np
 
 from exai_ops.findings import Location, Status
-from exai_ops.monitor.analysis.bursts import bursts
-from exai_ops.monitor.analysis.cube import COUNT, LIFE, Ints
+from exai_ops.monitor.analysis.bursts import Burst, bursts
+from exai_ops.monitor.analysis.cube import COARSE, COUNT, ERROR, LIFE, MS, Ints
 from exai_ops.monitor.analysis.model import Found, View, length, number, percent
 from exai_ops.monitor.analysis.traffic import Spread, Traffic, Window
 from exai_ops.timezones import utc_iso
 
 LEAST_CONNECTS: Final = 20
 STORM_FACTOR: Final = 4.0
+CALLS: Final = 0.5
+"""Calls for each connect; with more, clients have come to work."""
+SLACK: Final = 10
+"""Percentile of the calls in windows as long: what there is without anybody who has just come."""
 LEAST_ENDED: Final = 20
 SAME_AGE: Final = 0.5
 """Share of ended connections that lived as long as each other, within ``AGE_WIDTH``."""
@@ -43,6 +48,8 @@ def reconnect_storms(view: View) -> Iterator[Found]:
             lost = int(closed[max(0, begin - around) : end + around].sum())
             if lost < burst.found / 2:
                 continue  # they come, and stay
+            if not _by_errors(traffic, name, burst.window) and _work(traffic, name, burst):
+                continue  # scripts, each of which connects, calls and leaves
             age = _same_age(traffic, name, Window(max(0, begin - around), end + around))
             message = (
                 f"{name}: {burst.found} connections were made and {lost} lost, {view.when(burst.window)}, "
@@ -61,6 +68,32 @@ def reconnect_storms(view: View) -> Iterator[Found]:
                 )
                 evidence |= {"lived_s": round(age[0], 2), "alike": age[1]}
             yield Found(message, hint, name, evidence)
+
+
+def _by_errors(traffic: Traffic, name: str, window: Window) -> bool:
+    """Whether half of the connections that ended in a window ended by an error."""
+    closed = _of(traffic, name, "disconnect")
+    failed, ended = (
+        int(traffic.over_time(kind, closed)[window.begin : window.end].sum()) for kind in (ERROR, COUNT)
+    )
+    return failed >= max(1, ended / 2)
+
+
+def _work(traffic: Traffic, name: str, burst: Burst) -> bool:
+    """Whether calls came with the connects: more than a slack window as long has, and its scatter.
+
+    The last calls may end some bins after the last connect.
+    """
+    calls = traffic.numbers(lambda type_, _, way: type_ == name and way in {"send", "error"})
+    timed = traffic.cells(MS, calls)
+    per_bin = np.zeros(traffic.bins + (1 << COARSE))
+    for step in range(1 << COARSE):
+        per_bin += np.bincount(timed.bins + step, timed.counts, len(per_bin))[: len(per_bin)] / (1 << COARSE)
+    begin, end = burst.window.begin, min(len(per_bin), burst.window.end + (1 << COARSE))
+    summed = np.concatenate(([0.0], np.cumsum(per_bin)))
+    windows = summed[end - begin :] - summed[: begin - end]
+    usual = float(np.percentile(windows, SLACK))
+    return float(windows[begin]) - usual - sqrt(usual) > CALLS * (burst.found - burst.expected)
 
 
 def same_age(view: View) -> Iterator[Found]:

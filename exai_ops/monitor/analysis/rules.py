@@ -20,7 +20,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "the share "
         "outside of it, by the likelihood ratio of Poisson counts, divided by how much more than "
         "Poisson's the counts "
-        "vary. At least 6 errors, 3 times what is usual, 2 % of the window's events. Rate limits are "
+        "vary. At least 10 errors, 3 times what is usual, 2 % of the window's events. Rate limits are "
         "MON005's.",
         find_failures.error_bursts,
     ),
@@ -74,11 +74,11 @@ RULES: Final[tuple[Rule, ...]] = (
         Status.ERROR,
         "connections are not lost and made again all at once",
         "exai monitor tail --direction connect,disconnect shows them",
-        "A window with at least 20 connects, 4 times what is usual and far outside of chance, and half "
-        "as many "
-        "disconnects around it. Where half of the connections that ended had lived equally long, within "
-        "5 %, a timer is "
-        "the suspect: the ping's, or an idle limit between client and daemon.",
+        "A window with at least 20 connects, 4 times what is usual and far outside of chance, and half as "
+        "many disconnects around it; half of these by an error, or less than a call beyond the usual for two "
+        "connects: scripts that connect, call and leave are no storm. Where half of the connections that "
+        "ended had lived equally long, within 5 %, a timer is the suspect: the ping's, or an idle limit "
+        "between client and daemon.",
         find_recording.reconnect_storms,
     ),
     Rule(

@@ -19,6 +19,7 @@ from typing import IO, Any, Final, TypeAlias
 
 import msgspec
 
+from exai_ops.monitor.analysis.known import KnownNames
 from exai_ops.monitor.analysis.lines import Line, Unreadable, event_of, leniently, line_of
 from exai_ops.monitor.events import Event
 from exai_ops.monitor.kept import COLUMNS
@@ -245,11 +246,11 @@ def _kind(first: bytes) -> str:  # noqa: PLR0911 - a form each
 def _of_lines(
     chunks: Iterable[bytes], name: str, skipped: Skipped, wanted: Test | None
 ) -> Iterator[list[Line]]:
-    number = 1
+    number, names = 1, KnownNames()
     for block in _blocks(chunks, name, skipped):
         if wanted is None:
             try:
-                lines = _decode.decode_lines(block)
+                lines = names.lines(block)
             except (msgspec.DecodeError, RecursionError, UnicodeError):
                 lines = _one_by_one(block, number, name, skipped)
         else:
@@ -316,18 +317,18 @@ def _leniently(  # noqa: PLR0917
 def _of_document(
     chunks: Iterable[bytes], name: str, skipped: Skipped, wanted: Test | None
 ) -> Iterator[list[Line]]:
-    """The events of ``{"recent_events": [...]}`` or of an array, each decoded as soon as it is there."""
-    found: list[Line] = []
-    for value in _values(chunks):
-        try:
-            if not skipped.note(value):
-                _take(value, found, wanted)
-        except Unreadable as error:
-            skipped.line(name, None, str(error))
-        if len(found) >= BATCH:
-            yield found
-            found = []
-    yield found
+    """The events of ``{"recent_events": [...]}`` or of an array, given as soon as they are there: so those
+    before a break count.
+    """
+    for values in _values(chunks):
+        found: list[Line] = []
+        for value in values:
+            try:
+                if not skipped.note(value):
+                    _take(value, found, wanted)
+            except Unreadable as error:
+                skipped.line(name, None, str(error))
+        yield found
 
 
 def _take(value: Any, found: list[Line], wanted: Test | None) -> None:
@@ -337,8 +338,10 @@ def _take(value: Any, found: list[Line], wanted: Test | None) -> None:
         found.append(line_of(event))
 
 
-def _values(chunks: Iterable[bytes]) -> Iterator[Any]:
-    """The values of the array, one after another. Raises _Broken where it is none, or ends too early."""
+def _values(chunks: Iterable[bytes]) -> Iterator[list[Any]]:
+    """The values of the array, of each chunk those that end in it. Raises _Broken where it is none, or ends
+    too early.
+    """
     decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
     scan = json.JSONDecoder().raw_decode
     text, at, inside = "", 0, False
@@ -353,19 +356,24 @@ def _values(chunks: Iterable[bytes]) -> Iterator[Any]:
                 break
             else:
                 continue
+        found: list[Any] = []
+        why = None
         while (at := _past(text, at)) < len(text):
             if text[at] == "]":
+                yield found
                 return
             try:
-                value, end = scan(text, at)
+                value, at = scan(text, at)
             except RecursionError:
-                raise _Broken("it is nested too deeply") from None
-            except ValueError:
-                if len(text) - at > LONGEST_LINE:
-                    raise _Broken("what is in recent_events is no JSON") from None
-                break  # the rest of it is in the next chunk
-            yield value
-            at = end
+                why = "it is nested too deeply"
+                break
+            except ValueError:  # most often the rest of it is in the next chunk
+                why = "what is in recent_events is no JSON" if len(text) - at > LONGEST_LINE else None
+                break
+            found.append(value)
+        yield found
+        if why is not None:
+            raise _Broken(why)
     if not inside:
         raise _Broken('it is JSON without "recent_events"')
     raise _Broken("it breaks off within recent_events")
